@@ -1,0 +1,63 @@
+//! An administrator's change of what is audited or of who may send: it explains why
+//! evidence stopped or started.
+
+use super::Timestamp;
+use uuid::Uuid;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdminChange {
+    pub time: Timestamp,
+    pub record_id: Uuid,
+    /// The cmdlet, as Microsoft spells it, e.g. `Set-Mailbox`.
+    pub operation: &'static str,
+    /// `UserId`, in lower case: who did it.
+    pub actor: String,
+    /// `ObjectId`, else the parameter `Identity`: what was changed. May be a GUID.
+    pub target: String,
+    pub failed: bool,
+    /// The parameters that matter, by name.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// The cmdlets, and of each the parameters that matter. A record without any of them is
+/// ignored: `Set-Mailbox` by the system itself is the most frequent record of all.
+const CHANGES: [(&str, &[&str]); 8] = [
+    (
+        "Set-AdminAuditLogConfig",
+        &["UnifiedAuditLogIngestionEnabled"],
+    ),
+    ("Set-OrganizationConfig", &["AuditDisabled"]),
+    ("Set-MailboxAuditBypassAssociation", &["AuditBypassEnabled"]),
+    (
+        "Set-Mailbox",
+        &[
+            "AuditAdmin",
+            "AuditDelegate",
+            "AuditEnabled",
+            "AuditLogAgeLimit",
+            "AuditOwner",
+            "DefaultAuditSet",
+        ],
+    ),
+    ("Add-RecipientPermission", &["AccessRights", "Trustee"]),
+    ("Remove-RecipientPermission", &["AccessRights", "Trustee"]),
+    ("Add-MailboxPermission", &["AccessRights", "User"]),
+    ("Remove-MailboxPermission", &["AccessRights", "User"]),
+];
+
+/// The cmdlet as Microsoft spells it, if its changes matter.
+pub fn operation(text: &str) -> Option<&'static str> {
+    CHANGES
+        .iter()
+        .map(|&(name, _)| name)
+        .find(|name| name.eq_ignore_ascii_case(text))
+}
+
+/// The parameter as Microsoft spells it, if it matters for this cmdlet.
+pub fn parameter(operation: &str, text: &str) -> Option<&'static str> {
+    let (_, parameters) = CHANGES.iter().find(|(name, _)| *name == operation)?;
+    parameters
+        .iter()
+        .copied()
+        .find(|name| name.eq_ignore_ascii_case(text))
+}

@@ -1,0 +1,318 @@
+//! The one rule: `attribution = attribute(evidence, directory)`.
+//!
+//! A pure function of two sets. Order, repeats, replays, the split into batches and the
+//! number of writers cannot change an answer.
+
+use super::{
+    Actor, Attribution, Basis, Directory, Evidence, Operation, SendEvent, Side, Timestamp, Verdict,
+    actor::{is_account_sid, is_puid},
+};
+use std::collections::{BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// One event as the rule sees it.
+#[derive(Clone, Debug)]
+pub struct Judged<'a> {
+    pub event: &'a SendEvent,
+    /// After the events of the message were compared: an identifier that another event
+    /// explains is that person.
+    pub actor: Actor,
+    /// The mailbox it was sent from, as far as this event tells.
+    pub mailbox: Option<String>,
+}
+
+impl Judged<'_> {
+    pub fn basis(&self) -> Basis {
+        match (self.event.operation, self.event.side) {
+            (Operation::SendAs, Side::Mailbox) => Basis::MailboxSendAs,
+            (Operation::SendAs, Side::Agent) => Basis::AgentSendAs,
+            (Operation::SendOnBehalf, Side::Mailbox) => Basis::MailboxSendOnBehalf,
+            (Operation::SendOnBehalf, Side::Agent) => Basis::AgentSendOnBehalf,
+            (Operation::Send, _) => Basis::Send,
+        }
+    }
+
+    /// SendAs or SendOnBehalf: it says on whose account it was sent.
+    pub fn is_strong(&self) -> bool {
+        self.event.operation != Operation::Send
+    }
+
+    pub fn person(&self) -> Option<&str> {
+        match &self.actor {
+            Actor::Person(address) => Some(address),
+            _ => None,
+        }
+    }
+}
+
+/// The attribution of one message.
+pub fn attribute(evidence: &Evidence, directory: &Directory) -> Attribution {
+    decide(&judge(evidence, directory), directory)
+}
+
+/// Every event with its actor and mailbox, in canonical order.
+pub fn judge<'a>(evidence: &'a Evidence, directory: &Directory) -> Vec<Judged<'a>> {
+    let sent_as: BTreeSet<String> = evidence
+        .events()
+        .filter(|event| event.operation != Operation::Send)
+        .filter_map(|event| mailbox(event, directory))
+        .collect();
+    let mut judged: Vec<Judged<'_>> = evidence
+        .events()
+        .map(|event| Judged {
+            event,
+            actor: Actor::of(event, directory, &sent_as),
+            mailbox: mailbox(event, directory),
+        })
+        .collect();
+    if judged.len() > 1 {
+        unite_same_people(&mut judged);
+    }
+    judged
+}
+
+/// The mailbox that was sent as. A plain `Send` does not say; but the log of a mailbox that
+/// is not the actor's own tells it.
+fn mailbox(event: &SendEvent, directory: &Directory) -> Option<String> {
+    let canonical = |address: &String| directory.canonical(address).to_owned();
+    let owner = event.owner.as_ref();
+    if event.operation == Operation::Send {
+        let registered = owner
+            .and_then(|owner| directory.mailbox(owner))
+            .or_else(|| directory.mailbox_by_guid(event.mailbox_guid?));
+        return match registered {
+            Some(mailbox) if !mailbox.kind.is_person() => Some(mailbox.address.clone()),
+            _ if event.owner_is_actor == Some(false) => owner.map(canonical),
+            _ => None,
+        };
+    }
+    event
+        .sent_as
+        .as_ref()
+        .map(canonical)
+        .or_else(|| {
+            let mailbox = directory.mailbox_by_guid(event.sent_as_guid?)?;
+            Some(mailbox.address.clone())
+        })
+        .or_else(|| match event.side {
+            // the owner of the log is the fallback, never the first choice
+            Side::Mailbox => owner.map(canonical),
+            Side::Agent => None,
+        })
+}
+
+/// Events that share a stable identifier (the account's SID, its object id, its PUID) are of
+/// one person, however differently they write the name. The name is that of the strongest
+/// event. An unresolved identifier becomes the person that it is united with.
+fn unite_same_people(judged: &mut [Judged<'_>]) {
+    #[derive(PartialEq, Eq, Hash)]
+    enum Id<'a> {
+        Address(&'a str),
+        Sid(&'a str),
+        Object(Uuid),
+        Puid(&'a str),
+    }
+    let mut groups = Groups::new(judged.len());
+    let mut first_with: HashMap<Id<'_>, usize> = HashMap::new();
+    for (at, one) in judged.iter().enumerate() {
+        if one.event.failed || matches!(one.actor, Actor::System | Actor::Application) {
+            continue;
+        }
+        let event = one.event;
+        let user_id = Some(event.user_id.as_str());
+        let ids = [
+            match &one.actor {
+                Actor::Person(address) | Actor::SharedMailbox(address) => {
+                    Some(Id::Address(address))
+                }
+                _ => None,
+            },
+            event
+                .logon_user_sid
+                .as_deref()
+                .filter(|sid| is_account_sid(sid))
+                .map(Id::Sid),
+            user_id.filter(|sid| is_account_sid(sid)).map(Id::Sid),
+            event.object_id.map(Id::Object),
+            user_id
+                .and_then(|id| Uuid::try_parse(id).ok())
+                .map(Id::Object),
+            event
+                .user_key
+                .as_deref()
+                .filter(|key| is_puid(key))
+                .map(Id::Puid),
+            user_id.filter(|key| is_puid(key)).map(Id::Puid),
+        ];
+        for id in ids.into_iter().flatten() {
+            let first = *first_with.entry(id).or_insert(at);
+            groups.unite(first, at);
+        }
+    }
+    // the name of each group: a person's before a shared mailbox's, then by strength
+    let mut names: HashMap<usize, (bool, Basis, usize)> = HashMap::new();
+    for (at, one) in judged.iter().enumerate() {
+        let shared = match one.actor {
+            Actor::Person(_) => false,
+            Actor::SharedMailbox(_) => true,
+            _ => continue,
+        };
+        let candidate = (shared, one.basis(), at);
+        names
+            .entry(groups.root(at))
+            .and_modify(|best| *best = candidate.min(*best))
+            .or_insert(candidate);
+    }
+    let actors: Vec<Actor> = (0..judged.len())
+        .map(
+            |at| match (&judged[at].actor, names.get(&groups.root(at))) {
+                (Actor::Person(_) | Actor::Unresolved, Some(&(_, _, best))) => {
+                    judged[best].actor.clone()
+                }
+                (own, _) => own.clone(),
+            },
+        )
+        .collect();
+    for (one, actor) in judged.iter_mut().zip(actors) {
+        one.actor = actor;
+    }
+}
+
+/// Disjoint sets of positions.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn new(len: usize) -> Self {
+        Self((0..len).collect())
+    }
+
+    fn root(&self, mut at: usize) -> usize {
+        while self.0[at] != at {
+            at = self.0[at];
+        }
+        at
+    }
+
+    /// The smaller root stays, so the result does not depend on the order of unions.
+    fn unite(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+}
+
+/// The verdict over the judged events.
+pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
+    let mut counting: Vec<&Judged<'_>> = judged.iter().filter(|one| !one.event.failed).collect();
+    let earliest = |events: &[&Judged<'_>]| events.first().map(|one| one.event.time);
+    let Some(sent_at) = earliest(&counting) else {
+        return only_failed(judged);
+    };
+    // strongest first; a stable sort keeps the canonical order within one strength
+    counting.sort_by_key(|one| one.basis());
+
+    let people = |strong: bool| -> BTreeSet<&str> {
+        let events = counting.iter().filter(|one| one.is_strong() == strong);
+        events.filter_map(|one| one.person()).collect()
+    };
+    let (strong, plain) = (people(true), people(false));
+    // a plain Send never overturns what says on whose account it was sent
+    let named = if strong.is_empty() { &plain } else { &strong };
+
+    let mut attribution = Attribution {
+        verdict: Verdict::Attributed,
+        basis: None,
+        agent: None,
+        agent_object_id: None,
+        mailbox: counting.iter().find_map(|one| one.mailbox.clone()),
+        confirmed: false,
+        contradicted: false,
+        sent_at,
+        candidates: Vec::new(),
+        listed: false,
+    };
+    // plain sends from no known mailbox are private mail
+    attribution.listed =
+        attribution.mailbox.is_some() || counting.iter().any(|one| one.is_strong());
+    let is_named = |one: &Judged<'_>| one.person().is_some_and(|p| named.contains(p));
+    let is_unresolved = |one: &Judged<'_>| one.actor == Actor::Unresolved;
+    let used: Vec<&Judged<'_>> = match named.len() {
+        0 if counting.iter().any(|one| is_unresolved(one)) => {
+            attribution.verdict = Verdict::Unresolved;
+            counting
+                .into_iter()
+                .filter(|one| is_unresolved(one))
+                .collect()
+        }
+        0 => {
+            attribution.verdict = Verdict::NotAPerson;
+            counting
+        }
+        1 => {
+            let agent = named.iter().next().map(|&agent| agent.to_owned());
+            attribution.contradicted =
+                !strong.is_empty() && plain.iter().any(|p| !strong.contains(p));
+            attribution.agent = agent;
+            counting.into_iter().filter(|one| is_named(one)).collect()
+        }
+        _ => {
+            attribution.verdict = Verdict::Conflict;
+            attribution.candidates = named.iter().map(|&p| p.to_owned()).collect();
+            counting.into_iter().filter(|one| is_named(one)).collect()
+        }
+    };
+    attribution.basis = used.first().map(|one| one.basis());
+    if let Some(agent) = &attribution.agent {
+        let wrote = |side| used.iter().any(|one| one.event.side == side);
+        attribution.confirmed = wrote(Side::Mailbox) && wrote(Side::Agent);
+        attribution.agent_object_id = used
+            .iter()
+            .find_map(|one| one.event.object_id)
+            .or_else(|| directory.mailbox(agent)?.object_id);
+    }
+    attribution
+}
+
+/// Attempts that failed are kept, and are never an answer.
+fn only_failed(judged: &[Judged<'_>]) -> Attribution {
+    Attribution {
+        verdict: Verdict::Pending,
+        basis: None,
+        agent: None,
+        agent_object_id: None,
+        mailbox: None,
+        confirmed: false,
+        contradicted: false,
+        sent_at: judged
+            .first()
+            .map_or(Timestamp::EARLIEST, |one| one.event.time),
+        candidates: Vec::new(),
+        listed: false,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An agent-side SendAs of `anna@contoso.com` as `support@contoso.com`.
+    pub(crate) fn event(record: u128) -> SendEvent {
+        SendEvent {
+            time: Timestamp::parse("2026-03-01T09:00:00").expect("a time"),
+            record_id: Uuid::from_u128(record),
+            operation: Operation::SendAs,
+            side: Side::Agent,
+            failed: false,
+            admin: false,
+            user_type: Some(crate::domain::send_event::UserType::Regular),
+            user_id: "anna@contoso.com".into(),
+            user_key: None,
+            logon_user_sid: None,
+            object_id: None,
+            owner: Some("anna@contoso.com".into()),
+            owner_is_actor: Some(true),
+            mailbox_guid: None,
+            sent_as: Some("support@contoso.com".into()),
+            sent_as_guid: None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The answer for one message.
+
+use super::Timestamp;
+use uuid::Uuid;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// One person sent it.
+    Attributed,
+    /// The evidence names two people or more: no guess.
+    Conflict,
+    /// A system, an application, or the shared mailbox itself.
+    NotAPerson,
+    /// Evidence, but no identifier in it leads to a person.
+    Unresolved,
+    /// The person was erased.
+    Erased,
+    /// No evidence that counts; it may still come.
+    Pending,
+}
+
+impl Verdict {
+    pub const ALL: [Self; 6] = [
+        Self::Attributed,
+        Self::Conflict,
+        Self::NotAPerson,
+        Self::Unresolved,
+        Self::Erased,
+        Self::Pending,
+    ];
+
+    /// As in the store, the API (with its prefix) and the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attributed => "ATTRIBUTED",
+            Self::Conflict => "CONFLICT",
+            Self::NotAPerson => "NOT_A_PERSON",
+            Self::Unresolved => "UNRESOLVED",
+            Self::Erased => "ERASED",
+            Self::Pending => "PENDING",
+        }
+    }
+}
+
+/// The strongest evidence used; the strongest is the smallest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Basis {
+    MailboxSendAs,
+    AgentSendAs,
+    MailboxSendOnBehalf,
+    AgentSendOnBehalf,
+    /// A plain `Send`, joined by message id.
+    Send,
+}
+
+impl Basis {
+    pub const ALL: [Self; 5] = [
+        Self::MailboxSendAs,
+        Self::AgentSendAs,
+        Self::MailboxSendOnBehalf,
+        Self::AgentSendOnBehalf,
+        Self::Send,
+    ];
+
+    /// As in the store, the API (with its prefix) and the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MailboxSendAs => "MAILBOX_SEND_AS",
+            Self::AgentSendAs => "AGENT_SEND_AS",
+            Self::MailboxSendOnBehalf => "MAILBOX_SEND_ON_BEHALF",
+            Self::AgentSendOnBehalf => "AGENT_SEND_ON_BEHALF",
+            Self::Send => "SEND",
+        }
+    }
+}
+
+/// What [`super::attribute`] makes of a message's evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribution {
+    pub verdict: Verdict,
+    /// None for `Pending`.
+    pub basis: Option<Basis>,
+    /// Set for `Attributed` only.
+    pub agent: Option<String>,
+    pub agent_object_id: Option<Uuid>,
+    pub mailbox: Option<String>,
+    pub confirmed: bool,
+    pub contradicted: bool,
+    /// Of the earliest event that counts (of the earliest at all for `Pending`).
+    pub sent_at: Timestamp,
+    /// Set for `Conflict` only: sorted.
+    pub candidates: Vec<String>,
+    /// In ranges, summaries, views and the feed. Not so: private mail (nothing but plain
+    /// sends from no known mailbox), and what only failed.
+    pub listed: bool,
+}

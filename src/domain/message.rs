@@ -1,0 +1,119 @@
+//! Which message an event is about.
+
+use std::fmt;
+use uuid::Uuid;
+
+/// Longest line that RFC 5322 allows: no message id is longer.
+pub const MAX_MESSAGE_ID: usize = 998;
+
+/// An internet message id in its one normal form: no white space (headers are folded), no
+/// enclosing `<>`, case kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageIdError {
+    #[error("is empty")]
+    Empty,
+    #[error("is longer than {MAX_MESSAGE_ID} characters")]
+    TooLong,
+    #[error("contains a NUL character")]
+    Nul,
+}
+
+impl MessageId {
+    pub fn parse(text: &str) -> Result<Self, MessageIdError> {
+        let mut id: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        if id.len() >= 2 && id.starts_with('<') && id.ends_with('>') {
+            id.pop();
+            id.remove(0);
+        }
+        if id.is_empty() {
+            Err(MessageIdError::Empty)
+        } else if id.len() > MAX_MESSAGE_ID {
+            Err(MessageIdError::TooLong)
+        } else if id.contains('\0') {
+            Err(MessageIdError::Nul)
+        } else {
+            Ok(Self(id))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn key(&self) -> MessageKey {
+        MessageKey::of(self.0.as_bytes())
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names a message inside a tenant: the first 16 bytes of BLAKE3 of the normalised id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey(pub Uuid);
+
+impl MessageKey {
+    /// The key of an event whose record has no message id. Begins with a space, which no
+    /// normalised message id contains, so the two kinds never meet.
+    pub fn of_record(record_id: Uuid) -> Self {
+        let mut bytes = *b" record                 ";
+        bytes[8..].copy_from_slice(record_id.as_bytes());
+        Self::of(&bytes)
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        let hash = blake3::hash(bytes);
+        let (first, _) = hash.as_bytes().split_at(16);
+        Self(Uuid::from_slice(first).expect("16 bytes are a UUID"))
+    }
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_message_has_one_key_however_its_id_is_written() {
+        let key = |text| MessageId::parse(text).expect(text).key();
+        let plain = key("AB12@mail.contoso.com");
+        assert_eq!(key("<AB12@mail.contoso.com>"), plain);
+        assert_eq!(key(" <AB12@mail.contoso.com>\r\n"), plain);
+        assert_eq!(key("<AB12@mail.\r\n contoso.com>"), plain);
+        assert_ne!(key("<ab12@mail.contoso.com>"), plain, "case is kept");
+        assert_ne!(key("<<AB12@mail.contoso.com>>"), plain, "one pair only");
+        // stored keys depend on it: this value must never change
+        assert_eq!(plain.to_string(), "PINNED");
+    }
+
+    #[test]
+    fn what_cannot_be_an_id_is_refused() {
+        assert_eq!(MessageId::parse(" <> "), Err(MessageIdError::Empty));
+        assert_eq!(MessageId::parse(""), Err(MessageIdError::Empty));
+        assert_eq!(MessageId::parse("a\0b"), Err(MessageIdError::Nul));
+        assert_eq!(
+            MessageId::parse(&"x".repeat(999)),
+            Err(MessageIdError::TooLong)
+        );
+        assert!(MessageId::parse(&"x".repeat(998)).is_ok());
+    }
+
+    #[test]
+    fn a_record_key_is_no_message_id_key() {
+        let record = Uuid::from_u128(7);
+        let text = format!(" record {record}");
+        let id = MessageId::parse(&text).expect("an id");
+        assert_ne!(MessageKey::of_record(record), id.key());
+    }
+}

@@ -1,0 +1,39 @@
+//! The words of the domain and its one rule. Pure: no I/O, no clock, no framework.
+//!
+//! | word | where |
+//! |---|---|
+//! | tenant, revision, generation | [`tenant`] |
+//! | send event, side | [`send_event`] |
+//! | evidence | [`evidence`] |
+//! | directory, mailbox | [`directory`] |
+//! | who an event's actor is | [`actor`] |
+//! | attribution, verdict, basis | [`attribution`] |
+//! | the rule: `attribute(evidence, directory)` | [`attribute`](mod@attribute) |
+//! | message, change kind | [`merge`] |
+
+pub mod actor;
+pub mod admin_change;
+pub mod attribute;
+pub mod attribution;
+pub mod directory;
+pub mod evidence;
+pub mod explain;
+pub mod merge;
+pub mod message;
+pub mod quarantine;
+pub mod send_event;
+pub mod tenant;
+pub mod time;
+
+pub use actor::{Actor, ActorKind};
+pub use admin_change::AdminChange;
+pub use attribute::attribute;
+pub use attribution::{Attribution, Basis, Verdict};
+pub use directory::{Directory, Mailbox, MailboxKind};
+pub use evidence::Evidence;
+pub use merge::{ChangeKind, Message};
+pub use message::{MessageId, MessageKey};
+pub use quarantine::{QuarantineReason, QuarantinedRecord};
+pub use send_event::{Operation, SendEvent, Side};
+pub use tenant::{Generation, Readiness, Revision, Tenant, TenantId};
+pub use time::{TimeRange, Timestamp};

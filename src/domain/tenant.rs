@@ -1,0 +1,79 @@
+//! A Microsoft 365 organisation that sentby serves.
+
+use super::Timestamp;
+use std::fmt;
+use uuid::Uuid;
+
+/// The Entra tenant GUID: `OrganizationId` in audit records. Every store method takes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(pub Uuid);
+
+impl TenantId {
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text.trim()).ok().map(Self)
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A tenant's commit number: +1 for each committed change, gapless, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A random number that a tenant gets at registration: part of tokens and cache keys, so
+/// that revisions of an old life are never taken for the new one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Generation(pub i64);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub display_name: String,
+    pub consented_at: Timestamp,
+    /// Set while the consent is withdrawn.
+    pub revoked_at: Option<Timestamp>,
+    pub registered_at: Timestamp,
+    pub revision: Revision,
+    pub generation: Generation,
+    /// Counts changes of the register: a [`super::Directory`] read at this number is current.
+    pub directory_version: i64,
+    /// Where judging the stored messages anew goes on (a message key), while a changed
+    /// directory has not reached all of them.
+    pub reattribute_after: Option<Uuid>,
+    pub readiness: Readiness,
+}
+
+/// First and last send event of each side that is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    pub mailbox_side: Option<(Timestamp, Timestamp)>,
+    pub agent_side: Option<(Timestamp, Timestamp)>,
+}
+
+impl Readiness {
+    pub fn see(&mut self, side: super::Side, time: Timestamp) {
+        let span = match side {
+            super::Side::Mailbox => &mut self.mailbox_side,
+            super::Side::Agent => &mut self.agent_side,
+        };
+        *span = Some(span.map_or((time, time), |(first, last)| {
+            (first.min(time), last.max(time))
+        }));
+    }
+}

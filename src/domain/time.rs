@@ -1,0 +1,186 @@
+//! Points in time and periods. Whole microseconds since 1970-01-01 UTC everywhere inside.
+
+use std::fmt;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+/// Days from the calendar's Julian day 0 to 1970-01-01.
+const EPOCH_JULIAN_DAY: i64 = 2_440_588;
+
+/// A point in time: microseconds since 1970-01-01T00:00:00 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 2000-01-01: no audit log reaches further back.
+    pub const EARLIEST: Self = Self(946_684_800 * MICROS_PER_SECOND);
+    /// 2100-01-01: later than this is a broken clock.
+    pub const LATEST: Self = Self(4_102_444_800 * MICROS_PER_SECOND);
+
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Within [`Self::EARLIEST`] and [`Self::LATEST`]: what a record or a caller may name.
+    pub fn is_plausible(self) -> bool {
+        (Self::EARLIEST..Self::LATEST).contains(&self)
+    }
+
+    /// The time of an audit record: `2021-07-19T17:55:04`, which is UTC also without the
+    /// `Z`, with a fraction or an offset if somebody on the way added one. `None` if it is
+    /// no such text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let bytes = text.as_bytes();
+        if bytes.len() < 19 || !text.is_ascii() {
+            return None;
+        }
+        let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
+        if separators.iter().any(|&(at, byte)| bytes[at] != byte)
+            || !matches!(bytes[10], b'T' | b't' | b' ')
+        {
+            return None;
+        }
+        let year = digits(&bytes[0..4])?;
+        let month = time::Month::try_from(u8::try_from(digits(&bytes[5..7])?).ok()?).ok()?;
+        let day = u8::try_from(digits(&bytes[8..10])?).ok()?;
+        let date = time::Date::from_calendar_date(i32::try_from(year).ok()?, month, day).ok()?;
+        let (hour, minute, second) = (
+            digits(&bytes[11..13])?,
+            digits(&bytes[14..16])?,
+            digits(&bytes[17..19])?,
+        );
+        // 60 is a leap second; it counts as the second after it
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let (fraction, zone) = fraction(&bytes[19..])?;
+        let days = i64::from(date.to_julian_day()) - EPOCH_JULIAN_DAY;
+        let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+        Some(Self(
+            (seconds - offset(zone)?) * MICROS_PER_SECOND + fraction,
+        ))
+    }
+}
+
+/// RFC 3339 in UTC, with a fraction only where there is one.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_euclid(MICROS_PER_SECOND);
+        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
+        let julian_day = seconds.div_euclid(SECONDS_PER_DAY) + EPOCH_JULIAN_DAY;
+        let date = i32::try_from(julian_day)
+            .ok()
+            .and_then(|day| time::Date::from_julian_day(day).ok());
+        let Some(date) = date else {
+            return write!(f, "{}us", self.0); // outside the calendar
+        };
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            of_day / 3600,
+            of_day / 60 % 60,
+            of_day % 60
+        )?;
+        if micros != 0 {
+            write!(f, ".{micros:06}")?;
+        }
+        f.write_str("Z")
+    }
+}
+
+/// A half-open period `[start, end)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+fn digits(bytes: &[u8]) -> Option<i64> {
+    bytes.iter().try_fold(0, |n, b| {
+        b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0'))
+    })
+}
+
+/// Splits off `.1234567`: its microseconds (further digits are cut), and what follows.
+fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(rest) = bytes.strip_prefix(b".") else {
+        return Some((0, bytes));
+    };
+    let length = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    if length == 0 {
+        return None;
+    }
+    let micros = (0..6).try_fold(0, |n, i| {
+        let digit = if i < length { rest[i] - b'0' } else { 0 };
+        Some(n * 10 + i64::from(digit))
+    })?;
+    Some((micros, &rest[length..]))
+}
+
+/// Seconds east of UTC of `Z`, `+hh:mm`, `+hhmm` or nothing.
+fn offset(zone: &[u8]) -> Option<i64> {
+    let (sign, rest) = match zone.split_first() {
+        None | Some((b'Z' | b'z', [])) => return Some(0),
+        Some((b'+', rest)) => (1, rest),
+        Some((b'-', rest)) => (-1, rest),
+        Some(_) => return None,
+    };
+    let (hours, minutes) = match rest.len() {
+        4 => (&rest[..2], &rest[2..]),
+        5 if rest[2] == b':' => (&rest[..2], &rest[3..]),
+        _ => return None,
+    };
+    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_written_form_of_one_instant_is_the_same() {
+        let forms = [
+            "2021-07-19T17:55:04",
+            "2021-07-19T17:55:04Z",
+            " 2021-07-19T17:55:04.000Z ",
+            "2021-07-19 17:55:04.0000000Z",
+            "2021-07-19T19:55:04+02:00",
+            "2021-07-19T12:55:04-0500",
+        ];
+        for form in forms {
+            let time = Timestamp::parse(form).expect(form);
+            assert_eq!(time.to_string(), "2021-07-19T17:55:04Z", "{form}");
+            assert_eq!(time.micros(), 1_626_717_304_000_000, "{form}");
+        }
+        let precise = Timestamp::parse("2024-02-29T00:00:00.1234567Z").expect("leap day");
+        assert_eq!(precise.to_string(), "2024-02-29T00:00:00.123456Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2021-07-19",
+            "2021-02-30T00:00:00",
+            "2021-13-01T00:00:00",
+            "2021-01-01T24:00:00",
+            "2021-01-01T00:00:00.",
+            "2021-01-01T00:00:00+1",
+            "2021-01-01T00:00:00 garbage",
+            "7/19/2021 5:55:04 PM",
+            "2021-07-19T17:55:0\u{664}",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text:?}");
+        }
+    }
+}
