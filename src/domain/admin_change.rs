@@ -19,6 +19,29 @@ pub struct AdminChange {
     pub parameters: Vec<(String, String)>,
 }
 
+impl AdminChange {
+    /// Of everything but the record id: tells two contents of one record id apart.
+    pub fn digest(&self) -> Uuid {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        add(&self.time.micros().to_le_bytes());
+        add(&[u8::from(self.failed)]);
+        add(self.operation.as_bytes());
+        add(self.actor.as_bytes());
+        add(self.target.as_bytes());
+        for (name, value) in &self.parameters {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        let hash = hasher.finalize();
+        let (first, _) = hash.as_bytes().split_at(16);
+        Uuid::from_slice(first).expect("16 bytes are a UUID")
+    }
+}
+
 /// The cmdlets, and of each the parameters that matter. A record without any of them is
 /// ignored: `Set-Mailbox` by the system itself is the most frequent record of all.
 const CHANGES: [(&str, &[&str]); 8] = [

@@ -54,7 +54,7 @@ pub fn attribute(evidence: &Evidence, directory: &Directory) -> Attribution {
 pub fn judge<'a>(evidence: &'a Evidence, directory: &Directory) -> Vec<Judged<'a>> {
     let sent_as: BTreeSet<String> = evidence
         .events()
-        .filter(|event| event.operation != Operation::Send)
+        .filter(|event| event.operation != Operation::Send && !event.failed)
         .filter_map(|event| mailbox(event, directory))
         .collect();
     let mut judged: Vec<Judged<'_>> = evidence
@@ -82,7 +82,10 @@ fn mailbox(event: &SendEvent, directory: &Directory) -> Option<String> {
             .or_else(|| directory.mailbox_by_guid(event.mailbox_guid?));
         return match registered {
             Some(mailbox) if !mailbox.kind.is_person() => Some(mailbox.address.clone()),
-            _ if event.owner_is_actor == Some(false) => owner.map(canonical),
+            // an administrator's session on somebody's mailbox
+            _ if event.owner_is_actor == Some(false) => owner
+                .map(canonical)
+                .filter(|owner| owner != directory.canonical(&event.user_id)),
             _ => None,
         };
     }
@@ -203,8 +206,7 @@ impl Groups {
 /// The verdict over the judged events.
 pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
     let mut counting: Vec<&Judged<'_>> = judged.iter().filter(|one| !one.event.failed).collect();
-    let earliest = |events: &[&Judged<'_>]| events.first().map(|one| one.event.time);
-    let Some(sent_at) = earliest(&counting) else {
+    let Some(sent_at) = counting.first().map(|one| one.event.time) else {
         return only_failed(judged);
     };
     // strongest first; a stable sort keeps the canonical order within one strength
@@ -216,60 +218,83 @@ pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
     };
     let (strong, plain) = (people(true), people(false));
     // a plain Send never overturns what says on whose account it was sent
-    let named = if strong.is_empty() { &plain } else { &strong };
+    let named = if strong.is_empty() {
+        people_besides_somebody_else(&counting)
+    } else {
+        strong.clone()
+    };
+    let (verdict, used) = verdict(&named, &counting);
 
-    let mut attribution = Attribution {
-        verdict: Verdict::Attributed,
-        basis: None,
-        agent: None,
-        agent_object_id: None,
-        mailbox: counting.iter().find_map(|one| one.mailbox.clone()),
-        confirmed: false,
-        contradicted: false,
+    let sole = named.first().filter(|_| named.len() == 1);
+    let agent = sole.map(|&agent| agent.to_owned());
+    let wrote = |side| used.iter().any(|one| one.event.side == side);
+    let mailbox = mailbox_of_message(&counting, agent.as_deref());
+    Attribution {
+        verdict,
+        basis: used.first().map(|one| one.basis()),
+        agent_object_id: sole.and_then(|agent| {
+            let told = used.iter().find_map(|one| one.event.object_id);
+            told.or_else(|| directory.mailbox(agent)?.object_id)
+        }),
+        confirmed: agent.is_some() && wrote(Side::Mailbox) && wrote(Side::Agent),
+        contradicted: agent.is_some() && !strong.is_empty() && !plain.is_subset(&strong),
         sent_at,
-        candidates: Vec::new(),
-        listed: false,
-    };
-    // plain sends from no known mailbox are private mail
-    attribution.listed =
-        attribution.mailbox.is_some() || counting.iter().any(|one| one.is_strong());
-    let is_named = |one: &Judged<'_>| one.person().is_some_and(|p| named.contains(p));
-    let is_unresolved = |one: &Judged<'_>| one.actor == Actor::Unresolved;
-    let used: Vec<&Judged<'_>> = match named.len() {
-        0 if counting.iter().any(|one| is_unresolved(one)) => {
-            attribution.verdict = Verdict::Unresolved;
-            counting
-                .into_iter()
-                .filter(|one| is_unresolved(one))
-                .collect()
-        }
-        0 => {
-            attribution.verdict = Verdict::NotAPerson;
-            counting
-        }
-        1 => {
-            let agent = named.iter().next().map(|&agent| agent.to_owned());
-            attribution.contradicted =
-                !strong.is_empty() && plain.iter().any(|p| !strong.contains(p));
-            attribution.agent = agent;
-            counting.into_iter().filter(|one| is_named(one)).collect()
-        }
-        _ => {
-            attribution.verdict = Verdict::Conflict;
-            attribution.candidates = named.iter().map(|&p| p.to_owned()).collect();
-            counting.into_iter().filter(|one| is_named(one)).collect()
-        }
-    };
-    attribution.basis = used.first().map(|one| one.basis());
-    if let Some(agent) = &attribution.agent {
-        let wrote = |side| used.iter().any(|one| one.event.side == side);
-        attribution.confirmed = wrote(Side::Mailbox) && wrote(Side::Agent);
-        attribution.agent_object_id = used
-            .iter()
-            .find_map(|one| one.event.object_id)
-            .or_else(|| directory.mailbox(agent)?.object_id);
+        candidates: match verdict {
+            Verdict::Conflict => named.iter().map(|&person| person.to_owned()).collect(),
+            _ => Vec::new(),
+        },
+        listed: mailbox.is_some() || counting.iter().any(|one| one.is_strong()),
+        agent,
+        mailbox,
     }
-    attribution
+}
+
+/// Whom the plain sends name, where nobody is named by what says on whose account it was sent.
+/// If that has an account's SID that leads to nobody, whoever has another SID is not the one.
+fn people_besides_somebody_else<'a>(counting: &[&'a Judged<'_>]) -> BTreeSet<&'a str> {
+    let sid = |one: &'a Judged<'_>| {
+        let logon = one.event.logon_user_sid.as_deref();
+        logon.filter(|sid| is_account_sid(sid))
+    };
+    let sent_by: BTreeSet<&str> = counting
+        .iter()
+        .filter(|one| one.is_strong() && one.actor == Actor::Unresolved)
+        .filter_map(|one| sid(one))
+        .collect();
+    let is_somebody_else = |one: &'a Judged<'_>| {
+        !sent_by.is_empty() && sid(one).is_some_and(|sid| !sent_by.contains(sid))
+    };
+    counting
+        .iter()
+        .filter(|one| !is_somebody_else(one))
+        .filter_map(|one| one.person())
+        .collect()
+}
+
+/// The verdict, and the events that it rests on, strongest first.
+fn verdict<'a, 'b>(
+    named: &BTreeSet<&str>,
+    counting: &[&'a Judged<'b>],
+) -> (Verdict, Vec<&'a Judged<'b>>) {
+    let those = |keep: &dyn Fn(&Judged<'_>) -> bool| -> Vec<&'a Judged<'b>> {
+        counting.iter().copied().filter(|one| keep(one)).collect()
+    };
+    let naming = || those(&|one| one.person().is_some_and(|person| named.contains(person)));
+    let unresolved = || those(&|one| one.actor == Actor::Unresolved);
+    match named.len() {
+        0 if unresolved().is_empty() => (Verdict::NotAPerson, counting.to_vec()),
+        0 => (Verdict::Unresolved, unresolved()),
+        1 => (Verdict::Attributed, naming()),
+        _ => (Verdict::Conflict, naming()),
+    }
+}
+
+/// The mailbox by the strongest event that tells it. Where all there is are plain sends, the
+/// agent's own mailbox is none: that is private mail.
+fn mailbox_of_message(counting: &[&Judged<'_>], agent: Option<&str>) -> Option<String> {
+    let mailbox = counting.iter().find_map(|one| one.mailbox.clone())?;
+    let is_private = agent == Some(mailbox.as_str()) && !counting.iter().any(|one| one.is_strong());
+    (!is_private).then_some(mailbox)
 }
 
 /// Attempts that failed are kept, and are never an answer.
@@ -291,28 +316,8 @@ fn only_failed(judged: &[Judged<'_>]) -> Attribution {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// An agent-side SendAs of `anna@contoso.com` as `support@contoso.com`.
-    pub(crate) fn event(record: u128) -> SendEvent {
-        SendEvent {
-            time: Timestamp::parse("2026-03-01T09:00:00").expect("a time"),
-            record_id: Uuid::from_u128(record),
-            operation: Operation::SendAs,
-            side: Side::Agent,
-            failed: false,
-            admin: false,
-            user_type: Some(crate::domain::send_event::UserType::Regular),
-            user_id: "anna@contoso.com".into(),
-            user_key: None,
-            logon_user_sid: None,
-            object_id: None,
-            owner: Some("anna@contoso.com".into()),
-            owner_is_actor: Some(true),
-            mailbox_guid: None,
-            sent_as: Some("support@contoso.com".into()),
-            sent_as_guid: None,
-        }
-    }
-}
+#[path = "attribute_laws.rs"]
+mod laws;
+#[cfg(test)]
+#[path = "attribute_tests.rs"]
+pub(super) mod tests;

@@ -1,6 +1,6 @@
 //! The answer for one message.
 
-use super::Timestamp;
+use super::{MessageId, MessageKey, Revision, Timestamp};
 use uuid::Uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,4 +93,15 @@ pub struct Attribution {
     /// In ranges, summaries, views and the feed. Not so: private mail (nothing but plain
     /// sends from no known mailbox), and what only failed.
     pub listed: bool,
+}
+
+/// The attribution of one message as callers get it, without the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub key: MessageKey,
+    /// None for an event whose record has no message id.
+    pub id: Option<MessageId>,
+    pub attribution: Attribution,
+    /// The revision that last changed it.
+    pub revision: Revision,
 }

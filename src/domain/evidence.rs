@@ -17,14 +17,13 @@ pub struct Evidence {
     truncated: bool,
 }
 
-/// What [`Evidence::add`] did with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    New,
-    /// It was there already.
-    Repeated,
-    /// It is beyond the bound, which is noted now.
-    Truncated,
+/// What [`Evidence::add`] did with events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Were not there, and are now.
+    pub new: u64,
+    /// Say nothing new: there already, or beyond the bound (which is noted).
+    pub repeated: u64,
 }
 
 type Group<'a> = (Operation, Side, &'a str, bool);
@@ -56,21 +55,31 @@ impl Evidence {
         self.truncated
     }
 
-    pub fn add(&mut self, event: SendEvent) -> Added {
-        if self.events.contains(&event) {
-            return Added::Repeated;
+    pub fn add(&mut self, events: impl IntoIterator<Item = SendEvent>) -> Added {
+        let mut added = Added::default();
+        let mut fresh = BTreeSet::new();
+        for event in events {
+            if self.events.contains(&event) || !fresh.insert(event) {
+                added.repeated += 1;
+            }
         }
-        let added = event.clone();
-        self.events.insert(event);
-        // one event can break at most one group's bound, and the bound on actors
-        if self.events.len() > MAX_PER_GROUP.min(MAX_ACTORS) {
-            self.bound();
+        if self.events.len() + fresh.len() <= MAX_PER_GROUP {
+            // no bound can be broken
+            added.new = fresh.len() as u64;
+            self.events.append(&mut fresh);
+            return added;
         }
-        if self.events.contains(&added) {
-            Added::New
-        } else {
-            Added::Truncated
+        let candidates: Vec<SendEvent> = fresh.iter().cloned().collect();
+        self.events.append(&mut fresh);
+        self.bound();
+        for event in &candidates {
+            if self.events.contains(event) {
+                added.new += 1;
+            } else {
+                added.repeated += 1;
+            }
         }
+        added
     }
 
     fn bound(&mut self) {

@@ -1,8 +1,8 @@
 //! One message as it is stored, and how new evidence or a new directory changes it.
 
 use super::{
-    Attribution, Directory, Evidence, MessageId, MessageKey, Revision, SendEvent, Verdict,
-    attribute, evidence::Added,
+    Answer, Attribution, Directory, Evidence, MessageId, MessageKey, Revision, SendEvent, Verdict,
+    attribute,
 };
 
 /// One row: the aggregate that is merged, versioned, cached, explained and fed.
@@ -46,6 +46,15 @@ pub struct Merged {
 }
 
 impl Message {
+    pub fn answer(&self) -> Answer {
+        Answer {
+            key: self.key,
+            id: self.id.clone(),
+            attribution: self.attribution.clone(),
+            revision: self.revision,
+        }
+    }
+
     /// Adds events to a message (`None`: not stored yet). `revision` is stamped only where
     /// the attribution changes.
     pub fn merge(
@@ -60,17 +69,11 @@ impl Message {
             None => (Evidence::default(), None),
         };
         let was_truncated = evidence.is_truncated();
-        let (mut kept, mut repeated) = (0, 0);
-        for event in events {
-            match evidence.add(event) {
-                Added::New => kept += 1,
-                Added::Repeated | Added::Truncated => repeated += 1,
-            }
-        }
-        let dirty = kept > 0 || evidence.is_truncated() != was_truncated;
+        let added = evidence.add(events);
+        let dirty = added.new > 0 || evidence.is_truncated() != was_truncated;
         let mut merged = Self::judge(key, id, evidence, before, directory, revision);
-        merged.kept = kept;
-        merged.repeated = repeated;
+        merged.kept = added.new;
+        merged.repeated = added.repeated;
         merged.dirty |= dirty;
         merged
     }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 pub const MAX_MESSAGE_ID: usize = 998;
 
 /// An internet message id in its one normal form: no white space (headers are folded), no
-/// enclosing `<>`, case kept.
+/// enclosing `<>`, case kept. The normal form of a normal form is itself, so an answered id
+/// can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(String);
 
@@ -15,7 +16,7 @@ pub struct MessageId(String);
 pub enum MessageIdError {
     #[error("is empty")]
     Empty,
-    #[error("is longer than {MAX_MESSAGE_ID} characters")]
+    #[error("is longer than {MAX_MESSAGE_ID} bytes")]
     TooLong,
     #[error("contains a NUL character")]
     Nul,
@@ -23,10 +24,10 @@ pub enum MessageIdError {
 
 impl MessageId {
     pub fn parse(text: &str) -> Result<Self, MessageIdError> {
-        let mut id: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        if id.len() >= 2 && id.starts_with('<') && id.ends_with('>') {
-            id.pop();
-            id.remove(0);
+        let folded: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let mut id = folded.as_str();
+        while let Some(inner) = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
+            id = inner;
         }
         if id.is_empty() {
             Err(MessageIdError::Empty)
@@ -35,7 +36,7 @@ impl MessageId {
         } else if id.contains('\0') {
             Err(MessageIdError::Nul)
         } else {
-            Ok(Self(id))
+            Ok(Self(id.to_owned()))
         }
     }
 
@@ -92,14 +93,16 @@ mod tests {
         assert_eq!(key(" <AB12@mail.contoso.com>\r\n"), plain);
         assert_eq!(key("<AB12@mail.\r\n contoso.com>"), plain);
         assert_ne!(key("<ab12@mail.contoso.com>"), plain, "case is kept");
-        assert_ne!(key("<<AB12@mail.contoso.com>>"), plain, "one pair only");
+        assert_eq!(key("<<AB12@mail.contoso.com>>"), plain);
+        assert_ne!(key("<AB12@mail.contoso.com"), plain, "not enclosed");
         // stored keys depend on it: this value must never change
-        assert_eq!(plain.to_string(), "PINNED");
+        assert_eq!(plain.to_string(), "67e14f38-68a8-e570-5274-3e85f4aa5a8c");
     }
 
     #[test]
     fn what_cannot_be_an_id_is_refused() {
         assert_eq!(MessageId::parse(" <> "), Err(MessageIdError::Empty));
+        assert_eq!(MessageId::parse("<<>>"), Err(MessageIdError::Empty));
         assert_eq!(MessageId::parse(""), Err(MessageIdError::Empty));
         assert_eq!(MessageId::parse("a\0b"), Err(MessageIdError::Nul));
         assert_eq!(

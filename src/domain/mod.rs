@@ -28,7 +28,7 @@ pub mod time;
 pub use actor::{Actor, ActorKind};
 pub use admin_change::AdminChange;
 pub use attribute::attribute;
-pub use attribution::{Attribution, Basis, Verdict};
+pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
 pub use merge::{ChangeKind, Message};

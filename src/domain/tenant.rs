@@ -59,7 +59,7 @@ pub struct Tenant {
     pub readiness: Readiness,
 }
 
-/// First and last send event of each side that is stored.
+/// First and last send event of each side that came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     pub mailbox_side: Option<(Timestamp, Timestamp)>,
