@@ -1,0 +1,242 @@
+//! Cuts JSON text into records, a window of bytes at a time.
+//!
+//! Knows arrays, objects one after another, and several arrays one after another, in any
+//! mixture. What is neither a record nor punctuation between records is a record of its own
+//! that will not decode, so that nothing is dropped silently. Only an array that is cut off
+//! exactly between two records cannot be told from a complete one. What follows a broken
+//! record is in [`super::salvage`].
+
+use std::borrow::Cow;
+
+use serde::de::{Deserialize, IgnoredAny};
+
+use super::MAX_RECORD;
+use super::salvage::Salvage;
+
+/// With this much of the input in view (or all that is left) a step never needs more: a
+/// record, and one that begins anywhere inside it, each as long as a record may be.
+pub(super) const WINDOW: usize = 2 * MAX_RECORD + 4096;
+
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
+
+/// What stands at the beginning of the window.
+pub(super) enum Step<'a, T> {
+    /// This many bytes belong to no record.
+    Skip(usize),
+    /// It takes more bytes to tell. Never with [`WINDOW`] bytes in view, or at the end.
+    More,
+    Record {
+        /// Longer than [`MAX_RECORD`]: cut there, what follows of it is skipped.
+        bytes: Cow<'a, [u8]>,
+        /// Where reading it as `T` was possible.
+        parsed: Option<T>,
+        /// Goes on after this many bytes; at least 1.
+        next: usize,
+    },
+}
+
+/// Decides from the bytes alone, never from where a window ends: the records are the same
+/// whatever portions the input comes in.
+pub(super) struct Cutter {
+    in_array: bool,
+    /// Nothing but punctuation has been seen: plain values are junk, not elements.
+    is_piece: bool,
+    salvage: Salvage,
+}
+
+impl Cutter {
+    pub fn new() -> Self {
+        Self {
+            in_array: false,
+            is_piece: false,
+            salvage: Salvage::default(),
+        }
+    }
+
+    /// For one record that was cut before: what was one record stays one.
+    pub fn of_piece() -> Self {
+        Self {
+            in_array: true,
+            is_piece: true,
+            salvage: Salvage::default(),
+        }
+    }
+
+    /// `view`: not empty. `end`: nothing follows it.
+    pub fn step<'a, T: Deserialize<'a>>(&mut self, view: &'a [u8], end: bool) -> Step<'a, T> {
+        let step = self.look::<T>(view, end);
+        match &step {
+            Step::Skip(length) | Step::Record { next: length, .. } => self.salvage.moved(*length),
+            Step::More => {}
+        }
+        step
+    }
+
+    fn look<'a, T: Deserialize<'a>>(&mut self, view: &'a [u8], end: bool) -> Step<'a, T> {
+        let complete = end || view.len() >= WINDOW;
+        let view = &view[..view.len().min(WINDOW)];
+        if self.salvage.is_discarding() {
+            return if complete {
+                Step::Skip(self.salvage.discard(view))
+            } else {
+                Step::More
+            };
+        }
+        let punctuation = view.iter().take_while(|&&b| is_separator(b)).count();
+        if punctuation > 0 {
+            return Step::Skip(punctuation);
+        }
+        match view[0] {
+            b']' => {
+                self.in_array = false;
+                Step::Skip(1)
+            }
+            b'[' => self.array(view, complete),
+            b'{' => self.value::<T>(view, complete, true),
+            byte if byte == BOM[0] && !complete && view.len() < BOM.len() => Step::More,
+            _ if view.starts_with(BOM) => Step::Skip(BOM.len()),
+            _ if self.is_piece => self.broken(view, complete, Junk::Unknown),
+            b'"' => self.value::<T>(view, complete, false),
+            _ => self.word(view, complete),
+        }
+    }
+
+    /// Arrays of arrays of records are read as one array; other arrays in arrays are junk.
+    fn array<'a, T: Deserialize<'a>>(&mut self, view: &'a [u8], complete: bool) -> Step<'a, T> {
+        let first = view[1..].iter().find(|&&b| !is_space(b));
+        match first {
+            _ if !self.in_array => {}
+            None if !complete => return Step::More,
+            Some(b'{') => {}
+            _ if self.is_piece => return self.broken(view, complete, Junk::Unknown),
+            _ => return self.value(view, complete, true),
+        }
+        self.in_array = true;
+        Step::Skip(1)
+    }
+
+    /// An object, an array or a string.
+    fn value<'a, T: Deserialize<'a>>(
+        &mut self,
+        view: &'a [u8],
+        complete: bool,
+        delimits_itself: bool,
+    ) -> Step<'a, T> {
+        let mut head = &view[..view.len().min(MAX_RECORD)];
+        let is_cut = head.len() < MAX_RECORD && !complete;
+        if self.salvage.is_exhausted() {
+            if !complete {
+                return Step::More;
+            }
+            head = &head[..self.salvage.lines_of_one(head)];
+        }
+        let is_object = head[0] == b'{';
+        if is_object && let Ok((value, length)) = parse::<T>(head) {
+            self.is_piece = false;
+            return record(view, length, Some(value));
+        }
+        match parse::<IgnoredAny>(head) {
+            Ok((_, length)) if is_object => {
+                self.is_piece = false;
+                record(view, length, None)
+            }
+            Ok((_, length)) if delimits_itself => {
+                self.broken(view, complete, Junk::Value { length })
+            }
+            Ok((_, length)) => self.element(view, complete, length),
+            Err(error) if error.is_eof() && is_cut => Step::More,
+            Err(error) => {
+                if complete {
+                    self.salvage.wasted(failed_at(head, &error));
+                }
+                self.broken(view, complete, Junk::Unknown)
+            }
+        }
+    }
+
+    /// A number, `null`, `true`, or anything.
+    fn word<'a, T>(&mut self, view: &'a [u8], complete: bool) -> Step<'a, T> {
+        let length = view
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || b"+-._".contains(b))
+            .count();
+        self.element(view, complete, length)
+    }
+
+    /// A plain value is a record of its own if it ends like an element or a line.
+    fn element<'a, T>(&mut self, view: &'a [u8], complete: bool, length: usize) -> Step<'a, T> {
+        let rest = &view[length..];
+        let after = rest.iter().find(|&&b| !matches!(b, b' ' | b'\t' | b'\r'));
+        match after {
+            None if !complete => Step::More,
+            None | Some(b',' | b']' | b'[' | b'{' | b'\n') if length > 0 => {
+                record(view, length, None)
+            }
+            _ => self.broken(view, complete, Junk::Unknown),
+        }
+    }
+
+    fn broken<'a, T>(&mut self, view: &'a [u8], complete: bool, junk: Junk) -> Step<'a, T> {
+        if !complete {
+            return Step::More;
+        }
+        self.is_piece = false;
+        let cut = match junk {
+            Junk::Value { length } => self.salvage.inside(view, length),
+            Junk::Unknown => self.salvage.from(view),
+        };
+        Step::Record {
+            bytes: Cow::Borrowed(&view[..cut.length]),
+            parsed: None,
+            next: cut.next,
+        }
+    }
+}
+
+enum Junk {
+    /// Valid JSON of this length that is no record.
+    Value { length: usize },
+    /// Nobody knows where it ends.
+    Unknown,
+}
+
+fn record<T>(view: &[u8], length: usize, parsed: Option<T>) -> Step<'_, T> {
+    Step::Record {
+        bytes: Cow::Borrowed(&view[..length]),
+        parsed,
+        next: length,
+    }
+}
+
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+pub(super) fn is_separator(byte: u8) -> bool {
+    is_space(byte) || byte == b','
+}
+
+/// Reads the value at the beginning. Its length: where it ends.
+pub(super) fn parse<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+) -> Result<(T, usize), serde_json::Error> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
+    match values.next() {
+        Some(value) => value.map(|value| (value, values.byte_offset())),
+        None => Err(serde::de::Error::custom("nothing there")),
+    }
+}
+
+/// How many bytes were read in vain.
+pub(super) fn failed_at(bytes: &[u8], error: &serde_json::Error) -> usize {
+    if error.is_eof() {
+        return bytes.len();
+    }
+    let line_start = match error.line() {
+        0 | 1 => 0,
+        line => memchr::memchr_iter(b'\n', bytes)
+            .nth(line - 2)
+            .map_or(0, |newline| newline + 1),
+    };
+    (line_start + error.column()).min(bytes.len())
+}
