@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod domain;
+pub mod store;
 
 /// The generated API (`proto/sentby/v1`).
 pub mod pb {

@@ -1,0 +1,171 @@
+//! What is kept, and the only place that knows sqlx.
+//!
+//! [`Store`] and [`Tx`] are the contract.
+//! The workflow of a write is in `app`, once, over `dyn Tx`; an engine offers statements.
+//!
+//! | file | |
+//! |---|---|
+//! | `queries.rs` | every statement that both engines run, as text |
+//! | `sql.rs` | `Store` and `Tx` over these statements, for any engine |
+//! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
+//! | `rows.rs`, `evidence.rs` | rows and evidence bytes ⇄ domain |
+//! | `error.rs` | which database errors mean what |
+
+mod error;
+mod evidence;
+mod postgres;
+mod queries;
+mod rows;
+mod sql;
+mod sqlite;
+
+use crate::domain::{
+    AdminChange, Answer, ChangeKind, Mailbox, Message, MessageKey, QuarantinedRecord, Revision,
+    Tenant, TenantId, TimeRange, Timestamp, Verdict,
+};
+use async_trait::async_trait;
+pub use error::{AsContended, Result, StoreError, retrying};
+use std::{fmt::Debug, path::Path, sync::Arc};
+
+/// The schema versions (numbers of the newest migration) that this program can work with.
+/// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 1..=2;
+
+/// What was read, and the tenant's revision in the snapshot it was read in.
+#[derive(Debug)]
+pub struct Snapshot<T> {
+    pub as_of: Revision,
+    pub value: T,
+}
+
+/// Which messages of a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeFilter {
+    /// Send time.
+    pub range: TimeRange,
+    pub mailbox: Option<String>,
+    pub agent: Option<String>,
+    pub verdict: Option<Verdict>,
+}
+
+/// Where a page of a range ends: the next one starts behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangePosition {
+    pub sent_at: Timestamp,
+    pub key: MessageKey,
+}
+
+/// The rows of all tenants. Every read of a tenant's data takes its id, and every row is
+/// checked to be that tenant's before it leaves.
+///
+/// A call must not be dropped half-way (a dropped `begin` can leave an open transaction on
+/// a pooled connection): run it in a task of its own.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// Reaches the store and tells its schema version. `None`: no schema.
+    async fn schema_version(&self) -> Result<Option<i64>>;
+
+    /// Applies the migrations that are missing; tells the version before and after.
+    async fn migrate(&self) -> Result<(Option<i64>, i64)>;
+
+    /// The deployment's secret; `candidate` becomes it if there is none yet.
+    async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]>;
+
+    /// Adds a tenant. `false`: its id is there already, nothing was changed.
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<bool>;
+
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>>;
+
+    /// At most `limit` tenants behind `after`, in the order of ids.
+    async fn tenants(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>>;
+
+    /// Tenants whose stored messages a changed register has not reached yet.
+    async fn tenants_to_reattribute(&self) -> Result<Vec<TenantId>>;
+
+    /// At most `limit` entries of the register behind `after`, in the order of addresses.
+    async fn mailboxes(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Mailbox>>;
+
+    /// The answers of those keys that are stored, in no order; a key asked twice answers once.
+    /// `None`: no such tenant.
+    async fn answers(
+        &self,
+        tenant: TenantId,
+        keys: &[MessageKey],
+    ) -> Result<Option<Snapshot<Vec<Answer>>>>;
+
+    /// One message with its evidence. `None`: no such tenant.
+    async fn message(
+        &self,
+        tenant: TenantId,
+        key: MessageKey,
+    ) -> Result<Option<Snapshot<Option<Message>>>>;
+
+    /// At most `limit` listed answers by (send time, key), strictly behind `after`.
+    /// `None`: no such tenant.
+    async fn range(
+        &self,
+        tenant: TenantId,
+        filter: &RangeFilter,
+        after: Option<RangePosition>,
+        limit: u32,
+    ) -> Result<Option<Snapshot<Vec<Answer>>>>;
+
+    /// Starts a write of this tenant and locks its row: writes of one tenant follow one
+    /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.
+    async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>>;
+}
+
+/// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
+#[async_trait]
+pub trait Tx: Send {
+    /// The tenant as it was when the lock was taken.
+    fn tenant(&self) -> &Tenant;
+
+    /// The whole register, in the order of addresses.
+    async fn mailboxes(&mut self) -> Result<Vec<Mailbox>>;
+
+    /// The stored messages of these keys, in no order. The keys must be distinct.
+    async fn messages(&mut self, keys: &[MessageKey]) -> Result<Vec<Message>>;
+
+    /// At most `limit` messages behind `after`, in the order of keys.
+    async fn messages_after(&mut self, after: MessageKey, limit: u32) -> Result<Vec<Message>>;
+
+    /// Inserts or replaces. The keys must be distinct.
+    async fn put_messages(&mut self, messages: &[Message]) -> Result<()>;
+
+    /// Stores what is not there yet; tells how many that were.
+    async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64>;
+
+    /// Stores what is not there yet (by digest).
+    async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()>;
+
+    /// Inserts or replaces entries of the register by address.
+    async fn put_mailboxes(&mut self, mailboxes: &[Mailbox]) -> Result<()>;
+
+    async fn remove_mailboxes(&mut self, addresses: &[String]) -> Result<()>;
+
+    /// Replaces the tenant's row.
+    async fn put_tenant(&mut self, tenant: &Tenant) -> Result<()>;
+
+    /// Appends what a revision changed.
+    async fn append_change(
+        &mut self,
+        revision: Revision,
+        committed_at: Timestamp,
+        messages: &[(MessageKey, ChangeKind)],
+    ) -> Result<()>;
+
+    /// On an error it is unknown whether it was committed.
+    async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// The embedded store: one file, made if it is not there. Connects on first use.
+pub fn open_sqlite(path: &Path) -> Arc<dyn Store> {
+    Arc::new(sqlite::open(path))
+}
+
+/// Connects on first use, so a database that is down does not keep the program from
+/// starting.
+pub fn open_postgres(url: &str) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(postgres::open(url)?))
+}

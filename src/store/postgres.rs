@@ -1,0 +1,120 @@
+//! What is particular to Postgres: connecting, the row lock, arrays.
+
+use super::{
+    Result, StoreError, queries, rows::MessageRow, rows::Micros, sql::Engine, sql::SqlStore,
+};
+use crate::domain::MessageKey;
+use sqlx::{
+    PgConnection, Pool, Postgres,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    query,
+};
+use std::{str::FromStr, time::Duration};
+use uuid::Uuid;
+
+/// Apart, so that writers that wait for each other never keep readers and health waiting.
+const READERS: u32 = 8;
+const WRITERS: u32 = 12;
+
+/// Bounds on the server's side, for whatever happens to us.
+const SESSION: [(&str, &str); 5] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("synchronous_commit", "on"), // an OK means committed
+    ("timezone", "UTC"),
+];
+
+pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Url(error.to_string()))?
+        .application_name("sentby")
+        .options(SESSION);
+    let pool = |connections| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options.clone())
+    };
+    Ok(SqlStore {
+        readers: pool(READERS),
+        writers: pool(WRITERS),
+    })
+}
+
+/// Arrays, one a column: the text and so the plan are the same for any number of rows.
+const PUT_MESSAGES: &str = concat!(
+    "INSERT INTO attribution (",
+    queries::answer_columns!(),
+    ", evidence) SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], \
+     $5::bigint[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[], $11::text[], \
+     $12::boolean[], $13::boolean[], $14::boolean[], $15::bytea[]) \
+     ON CONFLICT (tenant_id, message_key) DO UPDATE SET message_id = excluded.message_id, \
+     sent_at = excluded.sent_at, revision = excluded.revision, verdict = excluded.verdict, \
+     basis = excluded.basis, agent = excluded.agent, \
+     agent_object_id = excluded.agent_object_id, mailbox = excluded.mailbox, \
+     candidates = excluded.candidates, confirmed = excluded.confirmed, \
+     contradicted = excluded.contradicted, listed = excluded.listed, \
+     evidence = excluded.evidence"
+);
+
+impl Engine for Postgres {
+    const BEGIN: &'static str = "BEGIN";
+    const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
+    const ANSWERS: &'static str = queries::answers!("= ANY($2)");
+    const MESSAGES: &'static str = queries::messages!("= ANY($2)");
+    const HAS_SCHEMA: &'static str =
+        "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
+
+    type Keys = Vec<Uuid>;
+
+    fn keys(keys: &[MessageKey]) -> Vec<Uuid> {
+        keys.iter().map(|key| key.0).collect()
+    }
+
+    async fn put_messages(
+        connection: &mut PgConnection,
+        rows: Vec<MessageRow>,
+    ) -> Result<(), sqlx::Error> {
+        let answers = || rows.iter().map(|row| &row.answer);
+        query(PUT_MESSAGES)
+            .bind(answers().map(|a| a.tenant_id).collect::<Vec<Uuid>>()) // $1
+            .bind(answers().map(|a| a.message_key).collect::<Vec<Uuid>>()) // $2
+            .bind(
+                answers()
+                    .map(|a| a.message_id.as_deref())
+                    .collect::<Vec<_>>(),
+            ) // $3
+            .bind(answers().map(|a| a.sent_at).collect::<Vec<Micros>>()) // $4
+            .bind(answers().map(|a| a.revision).collect::<Vec<i64>>()) // $5
+            .bind(answers().map(|a| a.verdict.as_str()).collect::<Vec<_>>()) // $6
+            .bind(answers().map(|a| a.basis.as_deref()).collect::<Vec<_>>()) // $7
+            .bind(answers().map(|a| a.agent.as_deref()).collect::<Vec<_>>()) // $8
+            .bind(
+                answers()
+                    .map(|a| a.agent_object_id)
+                    .collect::<Vec<Option<Uuid>>>(),
+            ) // $9
+            .bind(answers().map(|a| a.mailbox.as_deref()).collect::<Vec<_>>()) // $10
+            .bind(
+                answers()
+                    .map(|a| a.candidates.as_deref())
+                    .collect::<Vec<_>>(),
+            ) // $11
+            .bind(answers().map(|a| a.confirmed).collect::<Vec<bool>>()) // $12
+            .bind(answers().map(|a| a.contradicted).collect::<Vec<bool>>()) // $13
+            .bind(answers().map(|a| a.listed).collect::<Vec<bool>>()) // $14
+            .bind(
+                rows.iter()
+                    .map(|r| r.evidence.as_slice())
+                    .collect::<Vec<_>>(),
+            ) // $15
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn migrate(pool: &Pool<Self>) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!("migrations/postgres").run(pool).await
+    }
+}

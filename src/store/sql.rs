@@ -1,0 +1,464 @@
+//! [`Store`] and [`Tx`] over the statements of `queries.rs`, for any [`Engine`].
+
+use super::{
+    RangeFilter, RangePosition, Result, Snapshot, Store, StoreError, Tx, queries,
+    rows::{AnswerRow, AsOf, MailboxRow, MessageRow, Micros, TenantRow, mailbox_kind, signed},
+};
+use crate::domain::{
+    AdminChange, Answer, ChangeKind, Mailbox, Message, MessageKey, QuarantinedRecord, Revision,
+    Tenant, TenantId, Timestamp, Verdict,
+};
+use async_trait::async_trait;
+use sqlx::{
+    ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Transaction,
+    Type, query, query_as, query_scalar,
+};
+use std::{future::Future, time::Duration};
+use uuid::Uuid;
+
+/// Binds the columns of `tenant`, $1 to $13, to a query of either kind.
+macro_rules! bind_tenant {
+    ($query:expr, $tenant:expr) => {{
+        let tenant: &Tenant = $tenant;
+        let first =
+            |span: Option<(Timestamp, Timestamp)>| span.map(|(first, _)| Micros::from(first));
+        let last = |span: Option<(Timestamp, Timestamp)>| span.map(|(_, last)| Micros::from(last));
+        $query
+            .bind(tenant.id.0)
+            .bind(tenant.display_name.clone())
+            .bind(Micros::from(tenant.consented_at))
+            .bind(tenant.revoked_at.map(Micros::from))
+            .bind(Micros::from(tenant.registered_at))
+            .bind(tenant.generation.0)
+            .bind(signed(tenant.revision))
+            .bind(tenant.directory_version)
+            .bind(tenant.reattribute_after)
+            .bind(first(tenant.readiness.mailbox_side))
+            .bind(last(tenant.readiness.mailbox_side))
+            .bind(first(tenant.readiness.agent_side))
+            .bind(last(tenant.readiness.agent_side))
+    }};
+}
+
+/// What differs between the databases.
+pub(super) trait Engine: Database + Sized {
+    /// Starts a write. SQLite takes its one write lock here.
+    const BEGIN: &'static str;
+    /// [`queries::tenant`] that waits for other writers of the tenant.
+    const LOCK_TENANT: &'static str;
+    /// [`queries::answers`] of the keys `$2`.
+    const ANSWERS: &'static str;
+    /// [`queries::messages`] of the keys `$2`.
+    const MESSAGES: &'static str;
+    /// 1 if the table of migrations is there.
+    const HAS_SCHEMA: &'static str;
+
+    /// Several keys as one bound value.
+    type Keys: for<'q> Encode<'q, Self> + Type<Self> + Send + 'static;
+    fn keys(keys: &[MessageKey]) -> Self::Keys;
+
+    /// Inserts or replaces rows of one tenant, in bulk.
+    fn put_messages(
+        connection: &mut Self::Connection,
+        rows: Vec<MessageRow>,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    fn migrate(
+        pool: &Pool<Self>,
+    ) -> impl Future<Output = Result<(), sqlx::migrate::MigrateError>> + Send;
+}
+
+#[derive(Debug)]
+pub(super) struct SqlStore<E: Engine> {
+    pub(super) readers: Pool<E>,
+    pub(super) writers: Pool<E>,
+}
+
+/// How long a database may take to say why it cannot be used.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl<E: Engine> SqlStore<E> {
+    /// The pool tries again until its time is up and does not tell why it could not connect.
+    async fn why_unreachable(&self) -> sqlx::Error {
+        let options = self.readers.connect_options();
+        match tokio::time::timeout(PATIENCE, options.connect()).await {
+            Ok(Err(cause)) => cause,
+            _ => sqlx::Error::PoolTimedOut,
+        }
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Store for SqlStore<E>
+where
+    for<'c> &'c mut E::Connection: Executor<'c, Database = E>,
+    for<'c> &'c Pool<E>: Executor<'c, Database = E>,
+    E::Arguments: IntoArguments<E>,
+    for<'q> Uuid: Encode<'q, E> + Type<E>,
+    for<'q> Option<Uuid>: Encode<'q, E>,
+    for<'q> String: Encode<'q, E> + Type<E>,
+    for<'q> Option<String>: Encode<'q, E>,
+    for<'q> &'q str: Encode<'q, E> + Type<E>,
+    for<'q> Option<&'q str>: Encode<'q, E>,
+    for<'q> i64: Encode<'q, E> + Type<E>,
+    for<'q> bool: Encode<'q, E> + Type<E>,
+    for<'q> Vec<u8>: Encode<'q, E> + Type<E>,
+    for<'q> Option<Vec<u8>>: Encode<'q, E>,
+    for<'q> Micros: Encode<'q, E> + Type<E>,
+    for<'q> Option<Micros>: Encode<'q, E>,
+    for<'r> (i64,): FromRow<'r, E::Row>,
+    for<'r> (Option<i64>,): FromRow<'r, E::Row>,
+    for<'r> (Uuid,): FromRow<'r, E::Row>,
+    for<'r> (Vec<u8>,): FromRow<'r, E::Row>,
+    for<'r> TenantRow: FromRow<'r, E::Row>,
+    for<'r> MailboxRow: FromRow<'r, E::Row>,
+    for<'r> MessageRow: FromRow<'r, E::Row>,
+    for<'r> AsOf<AnswerRow>: FromRow<'r, E::Row>,
+    for<'r> AsOf<MessageRow>: FromRow<'r, E::Row>,
+{
+    async fn schema_version(&self) -> Result<Option<i64>> {
+        let tables = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers);
+        let tables: i64 = match tables.await {
+            Err(sqlx::Error::PoolTimedOut) => return Err(self.why_unreachable().await.into()),
+            tables => tables?,
+        };
+        if tables == 0 {
+            return Ok(None);
+        }
+        Ok(query_scalar(queries::SCHEMA_VERSION)
+            .fetch_one(&self.readers)
+            .await?)
+    }
+
+    async fn migrate(&self) -> Result<(Option<i64>, i64)> {
+        let before = self.schema_version().await?;
+        E::migrate(&self.writers)
+            .await
+            .map_err(|error| StoreError::Migrate(Box::new(error)))?;
+        let after = self.schema_version().await?;
+        Ok((before, after.unwrap_or_default()))
+    }
+
+    async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]> {
+        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        query(queries::PUT_DEPLOYMENT_KEY)
+            .bind(candidate.to_vec()) // $1 secret
+            .bind(Micros::from(now)) // $2 created_at
+            .execute(&mut *tx)
+            .await?;
+        let secret: Vec<u8> = query_scalar(queries::DEPLOYMENT_KEY)
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        secret
+            .try_into()
+            .map_err(|_| StoreError::Corrupt("deployment_key.secret is not 32 bytes".into()))
+    }
+
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<bool> {
+        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let created: Option<(Uuid,)> = bind_tenant!(query_as(queries::CREATE_TENANT), tenant)
+            .fetch_optional(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(created.is_some())
+    }
+
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
+        query_as(queries::TENANT)
+            .bind(id.0)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row: TenantRow| row.into_tenant(Some(id)))
+            .transpose()
+    }
+
+    async fn tenants(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>> {
+        let page = match after {
+            None => query_as(queries::FIRST_TENANTS).bind(i64::from(limit)),
+            Some(after) => query_as(queries::TENANTS)
+                .bind(after.0)
+                .bind(i64::from(limit)),
+        };
+        let rows: Vec<TenantRow> = page.fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| row.into_tenant(None)).collect()
+    }
+
+    async fn tenants_to_reattribute(&self) -> Result<Vec<TenantId>> {
+        let rows: Vec<(Uuid,)> = query_as(queries::TENANTS_TO_REATTRIBUTE)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows.into_iter().map(|(id,)| TenantId(id)).collect())
+    }
+
+    async fn mailboxes(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Mailbox>> {
+        let rows: Vec<MailboxRow> = query_as(queries::MAILBOXES)
+            .bind(tenant.0)
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_mailbox(tenant))
+            .collect()
+    }
+
+    async fn answers(
+        &self,
+        tenant: TenantId,
+        keys: &[MessageKey],
+    ) -> Result<Option<Snapshot<Vec<Answer>>>> {
+        let rows: Vec<AsOf<AnswerRow>> = query_as(E::ANSWERS)
+            .bind(tenant.0)
+            .bind(E::keys(keys))
+            .fetch_all(&self.readers)
+            .await?;
+        snapshot(rows, |row| row.into_answer(tenant))
+    }
+
+    async fn message(
+        &self,
+        tenant: TenantId,
+        key: MessageKey,
+    ) -> Result<Option<Snapshot<Option<Message>>>> {
+        let rows: Vec<AsOf<MessageRow>> = query_as(queries::MESSAGE)
+            .bind(tenant.0)
+            .bind(key.0)
+            .fetch_all(&self.readers)
+            .await?;
+        let found = snapshot(rows, |row| row.into_message(tenant))?;
+        Ok(found.map(|mut found| Snapshot {
+            as_of: found.as_of,
+            value: found.value.pop(),
+        }))
+    }
+
+    async fn range(
+        &self,
+        tenant: TenantId,
+        filter: &RangeFilter,
+        after: Option<RangePosition>,
+        limit: u32,
+    ) -> Result<Option<Snapshot<Vec<Answer>>>> {
+        // before the first: just before the start, behind every key
+        let after = after.unwrap_or(RangePosition {
+            sent_at: Timestamp::from_micros(filter.range.start.micros() - 1),
+            key: MessageKey(Uuid::max()),
+        });
+        let rows: Vec<AsOf<AnswerRow>> = query_as(queries::RANGE)
+            .bind(tenant.0) // $1
+            .bind(Micros::from(filter.range.start)) // $2
+            .bind(Micros::from(filter.range.end)) // $3
+            .bind(filter.mailbox.as_deref()) // $4
+            .bind(filter.agent.as_deref()) // $5
+            .bind(filter.verdict.map(Verdict::name)) // $6
+            .bind(Micros::from(after.sent_at)) // $7
+            .bind(after.key.0) // $8
+            .bind(i64::from(limit)) // $9
+            .fetch_all(&self.readers)
+            .await?;
+        snapshot(rows, |row| row.into_answer(tenant))
+    }
+
+    async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
+        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let row: Option<TenantRow> = query_as(E::LOCK_TENANT)
+            .bind(tenant.0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let tenant = row.into_tenant(Some(tenant))?;
+        Ok(Some(Box::new(SqlTx { tx, tenant })))
+    }
+}
+
+/// Takes the rows of one statement apart: no row at all is no such tenant.
+fn snapshot<R, T>(
+    rows: Vec<AsOf<R>>,
+    convert: impl Fn(R) -> Result<T>,
+) -> Result<Option<Snapshot<Vec<T>>>> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let as_of = u64::try_from(first.as_of)
+        .map_err(|_| StoreError::Corrupt("tenant.revision is negative".into()))?;
+    let value: Result<Vec<T>> = rows
+        .into_iter()
+        .filter_map(|found| found.row)
+        .map(convert)
+        .collect();
+    Ok(Some(Snapshot {
+        as_of: Revision(as_of),
+        value: value?,
+    }))
+}
+
+struct SqlTx<E: Engine> {
+    tx: Transaction<'static, E>,
+    tenant: Tenant,
+}
+
+#[async_trait]
+impl<E: Engine> Tx for SqlTx<E>
+where
+    for<'c> &'c mut E::Connection: Executor<'c, Database = E>,
+    E::Arguments: IntoArguments<E>,
+    for<'q> Uuid: Encode<'q, E> + Type<E>,
+    for<'q> Option<Uuid>: Encode<'q, E>,
+    for<'q> String: Encode<'q, E> + Type<E>,
+    for<'q> &'q str: Encode<'q, E> + Type<E>,
+    for<'q> i64: Encode<'q, E> + Type<E>,
+    for<'q> bool: Encode<'q, E> + Type<E>,
+    for<'q> Vec<u8>: Encode<'q, E> + Type<E>,
+    for<'q> Option<Vec<u8>>: Encode<'q, E>,
+    for<'q> Micros: Encode<'q, E> + Type<E>,
+    for<'q> Option<Micros>: Encode<'q, E>,
+    for<'r> (Uuid,): FromRow<'r, E::Row>,
+    for<'r> MailboxRow: FromRow<'r, E::Row>,
+    for<'r> MessageRow: FromRow<'r, E::Row>,
+{
+    fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    async fn mailboxes(&mut self) -> Result<Vec<Mailbox>> {
+        let tenant = self.tenant.id;
+        let rows: Vec<MailboxRow> = query_as(queries::MAILBOXES)
+            .bind(tenant.0)
+            .bind("")
+            .bind(i64::MAX)
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_mailbox(tenant))
+            .collect()
+    }
+
+    async fn messages(&mut self, keys: &[MessageKey]) -> Result<Vec<Message>> {
+        let tenant = self.tenant.id;
+        let rows: Vec<MessageRow> = query_as(E::MESSAGES)
+            .bind(tenant.0)
+            .bind(E::keys(keys))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_message(tenant))
+            .collect()
+    }
+
+    async fn messages_after(&mut self, after: MessageKey, limit: u32) -> Result<Vec<Message>> {
+        let tenant = self.tenant.id;
+        let rows: Vec<MessageRow> = query_as(queries::MESSAGES_AFTER)
+            .bind(tenant.0)
+            .bind(after.0)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_message(tenant))
+            .collect()
+    }
+
+    async fn put_messages(&mut self, messages: &[Message]) -> Result<()> {
+        let tenant = self.tenant.id;
+        let rows = messages.iter().map(|m| MessageRow::of(tenant, m)).collect();
+        Ok(E::put_messages(&mut self.tx, rows).await?)
+    }
+
+    async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64> {
+        let mut new = 0;
+        for change in changes {
+            let parameters: serde_json::Map<String, serde_json::Value> = change
+                .parameters
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone().into()))
+                .collect();
+            let stored: Option<(Uuid,)> = query_as(queries::PUT_ADMIN_CHANGE)
+                .bind(self.tenant.id.0) // $1 tenant_id
+                .bind(change.record_id) // $2 record_id
+                .bind(change.digest()) // $3 digest
+                .bind(Micros::from(change.time)) // $4 happened_at
+                .bind(change.operation) // $5 operation
+                .bind(change.actor.as_str()) // $6 actor
+                .bind(change.target.as_str()) // $7 target
+                .bind(change.failed) // $8 failed
+                .bind(serde_json::Value::Object(parameters).to_string()) // $9 parameters
+                .fetch_optional(&mut *self.tx)
+                .await?;
+            new += u64::from(stored.is_some());
+        }
+        Ok(new)
+    }
+
+    async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
+        for record in records {
+            query(queries::PUT_QUARANTINED)
+                .bind(self.tenant.id.0) // $1 tenant_id
+                .bind(Uuid::from_bytes(record.digest)) // $2 digest
+                .bind(record.reason.name()) // $3 reason
+                .bind(record.detail.as_str()) // $4 detail
+                .bind(Micros::from(record.received_at)) // $5 received_at
+                .bind(record.bytes.clone()) // $6 bytes
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn put_mailboxes(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
+        for mailbox in mailboxes {
+            query(queries::PUT_MAILBOX)
+                .bind(self.tenant.id.0) // $1 tenant_id
+                .bind(mailbox.address.as_str()) // $2 address
+                .bind(mailbox_kind(mailbox.kind)) // $3 kind
+                .bind(mailbox.aliases.join(" ")) // $4 aliases
+                .bind(mailbox.display_name.as_str()) // $5 display_name
+                .bind(mailbox.guid) // $6 mailbox_guid
+                .bind(mailbox.object_id) // $7 object_id
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_mailboxes(&mut self, addresses: &[String]) -> Result<()> {
+        for address in addresses {
+            query(queries::REMOVE_MAILBOX)
+                .bind(self.tenant.id.0) // $1 tenant_id
+                .bind(address.as_str()) // $2 address
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn put_tenant(&mut self, tenant: &Tenant) -> Result<()> {
+        bind_tenant!(query(queries::PUT_TENANT), tenant)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn append_change(
+        &mut self,
+        revision: Revision,
+        committed_at: Timestamp,
+        messages: &[(MessageKey, ChangeKind)],
+    ) -> Result<()> {
+        let packed = messages
+            .iter()
+            .flat_map(|(key, kind)| std::iter::once(*kind as u8).chain(key.0.into_bytes()));
+        query(queries::APPEND_CHANGE)
+            .bind(self.tenant.id.0) // $1 tenant_id
+            .bind(signed(revision)) // $2 revision
+            .bind(Micros::from(committed_at)) // $3 committed_at
+            .bind(packed.collect::<Vec<u8>>()) // $4 messages
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+}

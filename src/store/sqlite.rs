@@ -1,0 +1,96 @@
+//! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
+
+use super::{queries, rows::MessageRow, sql::Engine, sql::SqlStore};
+use crate::domain::MessageKey;
+use sqlx::{
+    Pool, QueryBuilder, Sqlite, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{path::Path, time::Duration};
+
+/// Rows of one statement. 15 values a row, far below the limit of 32,766.
+const CHUNK: usize = 200;
+
+pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full) // an OK means committed
+        .busy_timeout(Duration::from_secs(10)); // another process may write too
+    let readers = SqlitePoolOptions::new()
+        .max_connections(4)
+        .connect_lazy_with(options.clone().pragma("query_only", "true"));
+    // one connection: our own writers wait for each other here and never meet in the file
+    let writers = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options);
+    SqlStore { readers, writers }
+}
+
+impl Engine for Sqlite {
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    // BEGIN IMMEDIATE has the lock of the whole file
+    const LOCK_TENANT: &'static str = queries::tenant!("");
+    const ANSWERS: &'static str = queries::answers!("IN (SELECT unhex(value) FROM json_each($2))");
+    const MESSAGES: &'static str =
+        queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
+    const HAS_SCHEMA: &'static str =
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
+
+    /// A JSON array of hexadecimal keys: SQLite has no arrays.
+    type Keys = String;
+
+    fn keys(keys: &[MessageKey]) -> String {
+        let keys: Vec<String> = keys.iter().map(|key| key.0.simple().to_string()).collect();
+        serde_json::Value::from(keys).to_string()
+    }
+
+    async fn put_messages(
+        connection: &mut SqliteConnection,
+        rows: Vec<MessageRow>,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut statement = QueryBuilder::new(concat!(
+                "INSERT OR REPLACE INTO attribution (",
+                queries::answer_columns!(),
+                ", evidence) "
+            ));
+            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
+                let answer = row.answer;
+                values
+                    .push_bind(answer.tenant_id)
+                    .push_bind(answer.message_key)
+                    .push_bind(answer.message_id)
+                    .push_bind(answer.sent_at)
+                    .push_bind(answer.revision)
+                    .push_bind(answer.verdict)
+                    .push_bind(answer.basis)
+                    .push_bind(answer.agent)
+                    .push_bind(answer.agent_object_id)
+                    .push_bind(answer.mailbox)
+                    .push_bind(answer.candidates)
+                    .push_bind(answer.confirmed)
+                    .push_bind(answer.contradicted)
+                    .push_bind(answer.listed)
+                    .push_bind(row.evidence);
+            });
+            statement.build().execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Two processes may make one file at once, and SQLite has no lock that spans a whole
+    /// migration: who comes second starts over and finds it done.
+    async fn migrate(pool: &Pool<Self>) -> Result<(), sqlx::migrate::MigrateError> {
+        let migrator = sqlx::migrate!("migrations/sqlite");
+        for _ in 0..10 {
+            if migrator.run(pool).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        migrator.run(pool).await
+    }
+}
