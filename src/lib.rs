@@ -1,6 +1,8 @@
 //! sentby: which agent sent this message from the shared mailbox?
 
+pub mod app;
 pub mod audit;
+pub mod cache;
 pub mod domain;
 pub mod store;
 

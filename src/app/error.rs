@@ -1,0 +1,89 @@
+//! What can go wrong with a call, by what the caller can do about it.
+
+use crate::{
+    domain::{Revision, TenantId, Timestamp},
+    store::{AsContended, StoreError},
+};
+use std::fmt::Display;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A field of the request, by its path in the proto, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    pub field: String,
+    pub why: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}", fields(.0))]
+    Invalid(Vec<FieldError>),
+    #[error("the batch has more than {max} records: split it")]
+    TooManyRecords { max: usize },
+    #[error(
+        "the content is Microsoft's answer to a failed request ({code}), not audit records: \
+         repair that and fetch again"
+    )]
+    ContentIsAnError { code: String },
+    #[error(
+        "the content is no form of audit records that sentby reads: send a JSON array, JSON \
+         objects one after another, or CSV with an AuditData column"
+    )]
+    ContentNotRecognised,
+    #[error("the page token is damaged or of another deployment: start again without it")]
+    PageTokenInvalid,
+    #[error(
+        "the page token belongs to a query with other arguments: repeat the call that gave \
+         it, with only page_size and page_token changed"
+    )]
+    PageTokenMismatch,
+    #[error("no tenant is registered as {0}: call RegisterTenant")]
+    TenantNotFound(TenantId),
+    #[error("no evidence of this message is stored, and it may still come: ask again later")]
+    NoEvidenceYet,
+    #[error(
+        "the tenant's consent was revoked at {revoked_at}: nothing is ingested until it \
+         consents again (RegisterTenant with a later consented_at)"
+    )]
+    ConsentRevoked { revoked_at: Timestamp },
+    #[error(
+        "{address} belongs to the mailbox {mailbox} of the register: remove it there first, \
+         or in the same call"
+    )]
+    AddressTaken { address: String, mailbox: String },
+    #[error("revision {asked} of the tenant is not here (yet); this is revision {as_of}")]
+    RevisionNotReached { asked: Revision, as_of: Revision },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A bug of ours; the text goes to the log, never to the caller.
+    #[error("{0}")]
+    Bug(String),
+}
+
+impl Error {
+    pub fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError {
+            field: field.into(),
+            why: why.into(),
+        }])
+    }
+
+    pub fn bug(what: &impl Display) -> Self {
+        Self::Bug(what.to_string())
+    }
+}
+
+impl AsContended for Error {
+    fn is_contended(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_contended())
+    }
+}
+
+fn fields(errors: &[FieldError]) -> String {
+    let each: Vec<String> = errors
+        .iter()
+        .map(|error| format!("{} {}", error.field, error.why))
+        .collect();
+    each.join("; ")
+}

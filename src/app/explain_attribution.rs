@@ -1,0 +1,62 @@
+//! ExplainAttribution: one message with its evidence and the rule that was applied.
+
+use super::{App, Error, Result, at_least};
+use crate::domain::{
+    ActorKind, Message, MessageKey, Revision, SendEvent, TenantId,
+    attribute::{decide, judge},
+    explain::reasoning,
+};
+
+#[derive(Debug)]
+pub struct Explanation {
+    pub message: Message,
+    pub evidence: Vec<ExplainedEvent>,
+    pub reasoning: Vec<String>,
+}
+
+/// One event as the rule saw it.
+#[derive(Debug)]
+pub struct ExplainedEvent {
+    pub event: SendEvent,
+    pub actor_kind: ActorKind,
+    pub person: Option<String>,
+    pub mailbox: Option<String>,
+}
+
+impl App {
+    /// From the store, never from the cache.
+    pub async fn explain_attribution(
+        &self,
+        id: TenantId,
+        key: MessageKey,
+        revision: Revision,
+    ) -> Result<Explanation> {
+        let tenant = self.tenant(id).await?;
+        let directory = self.directories.of_tenant(&*self.store, &tenant).await?;
+        let snapshot = self.store.message(id, key).await?;
+        let snapshot = snapshot.ok_or(Error::TenantNotFound(id))?;
+        at_least(revision, snapshot.as_of)?;
+        let message = snapshot.value.ok_or(Error::NoEvidenceYet)?;
+        let judged = judge(&message.evidence, &directory);
+        let truncated = message.evidence.is_truncated();
+        let mut reasoning = reasoning(&judged, &message.attribution, truncated);
+        if decide(&judged, &directory) != message.attribution {
+            let why =
+                "The register of mailboxes has changed: this message is about to be judged anew.";
+            reasoning.push(why.into());
+        }
+        Ok(Explanation {
+            evidence: judged
+                .iter()
+                .map(|one| ExplainedEvent {
+                    event: one.event.clone(),
+                    actor_kind: one.actor.kind(),
+                    person: one.person().map(Into::into),
+                    mailbox: one.mailbox.clone(),
+                })
+                .collect(),
+            reasoning,
+            message,
+        })
+    }
+}

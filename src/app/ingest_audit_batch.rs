@@ -1,0 +1,243 @@
+//! IngestAuditBatch: audit records in, attributions changed.
+
+use super::{App, Error, Result, now, secret::Secret};
+use crate::{
+    audit::{self, Decoded},
+    domain::{
+        AdminChange, Evidence, Message, MessageId, MessageKey, QuarantineReason, QuarantinedRecord,
+        Revision, SendEvent, Tenant, TenantId,
+    },
+    store::{Tx, retrying},
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Records of one batch.
+pub const MAX_RECORDS: usize = 10_000;
+/// Problems that a receipt tells of one by one.
+const MAX_PROBLEMS: usize = 100;
+/// Operations that a receipt counts by name.
+const MAX_OPERATIONS: usize = 100;
+const OTHER_OPERATIONS: &str = "(other)";
+
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub tenant: TenantId,
+    /// As Microsoft returned it.
+    pub content: Bytes,
+    /// Already cut into records.
+    pub records: Vec<Bytes>,
+    /// Read and count, store nothing.
+    pub validate_only: bool,
+}
+
+/// What became of a batch. `received = kept + repeated + ignored + quarantined`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub received: u64,
+    pub kept: u64,
+    pub repeated: u64,
+    pub ignored: u64,
+    pub quarantined: u64,
+    pub ignored_operations: BTreeMap<String, u64>,
+    pub problems: Vec<RecordProblem>,
+    pub revision: Revision,
+    /// Messages whose attribution is new or another one.
+    pub changed_messages: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordProblem {
+    /// Position in the batch, from 0.
+    pub index: u64,
+    pub reason: QuarantineReason,
+    pub detail: String,
+}
+
+/// A batch, decoded and sorted by message.
+#[derive(Debug, Default)]
+struct Prepared {
+    events: BTreeMap<MessageKey, (Option<MessageId>, Vec<SendEvent>)>,
+    admin_changes: BTreeSet<AdminChange>,
+    /// How many records `admin_changes` came from.
+    admin_records: u64,
+    quarantined: Vec<QuarantinedRecord>,
+    /// Without what only the store can tell.
+    receipt: Receipt,
+}
+
+impl App {
+    pub async fn ingest_audit_batch(&self, batch: Batch) -> Result<Receipt> {
+        let (tenant, validate_only) = (batch.tenant, batch.validate_only);
+        let secret = Arc::clone(self.secret().await?);
+        // decoding is work for a processor, not for a task that others wait behind
+        let prepared = tokio::task::spawn_blocking(move || prepare(&batch, &secret))
+            .await
+            .map_err(|failed| Error::bug(&failed))??;
+        if validate_only {
+            return self.validate(tenant, prepared).await;
+        }
+        retrying(|| self.ingest_once(tenant, &prepared)).await
+    }
+
+    /// The transaction: lock and consent, read, merge, write what changed, commit, cache.
+    async fn ingest_once(&self, id: TenantId, prepared: &Prepared) -> Result<Receipt> {
+        let mut tx = self.begin(id).await?;
+        check_consent(tx.tenant())?;
+        let mut tenant = tx.tenant().clone();
+        let mut receipt = prepared.receipt.clone();
+
+        let admin_new = store_admin_changes(&mut *tx, prepared).await?;
+        receipt.kept += admin_new;
+        receipt.repeated += prepared.admin_records - admin_new;
+        tx.put_quarantined(&prepared.quarantined).await?;
+
+        let revision = tenant.revision.next();
+        let directory = self.directories.of_tx(&mut *tx).await?;
+        let keys: Vec<MessageKey> = prepared.events.keys().copied().collect();
+        let stored = tx.messages(&keys).await?;
+        let mut stored: BTreeMap<MessageKey, Message> = stored
+            .into_iter()
+            .map(|message| (message.key, message))
+            .collect();
+        let (mut touched, mut dirty, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        for (&key, (message_id, events)) in &prepared.events {
+            let identity = (key, message_id.clone());
+            let merged = Message::merge(
+                stored.remove(&key),
+                identity,
+                events.iter().cloned(),
+                &directory,
+                revision,
+            );
+            receipt.kept += merged.kept;
+            receipt.repeated += merged.repeated;
+            receipt.changed_messages += u64::from(merged.reattributed);
+            changes.extend(merged.change.map(|kind| (key, kind)));
+            if merged.dirty {
+                dirty.push(merged.message);
+            } else {
+                touched.push(merged.message);
+            }
+        }
+        for event in prepared.events.values().flat_map(|(_, events)| events) {
+            tenant.readiness.see(event.side, event.time);
+        }
+        if admin_new > 0 || !dirty.is_empty() {
+            tenant.revision = revision;
+            tx.put_messages(&dirty).await?;
+            tx.append_change(revision, now(), &changes).await?;
+        }
+        if tenant != *tx.tenant() {
+            tx.put_tenant(&tenant).await?;
+        }
+        tx.commit().await?;
+        touched.append(&mut dirty);
+        self.cache_messages(&tenant, &touched).await;
+        receipt.revision = tenant.revision;
+        Ok(receipt)
+    }
+
+    async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Receipt> {
+        let tenant = self.tenant(id).await?;
+        check_consent(&tenant)?;
+        let mut receipt = prepared.receipt;
+        let admin_new = prepared.admin_changes.len() as u64;
+        receipt.kept += admin_new;
+        receipt.repeated += prepared.admin_records - admin_new;
+        for (_, events) in prepared.events.into_values() {
+            let added = Evidence::default().add(events);
+            receipt.kept += added.new;
+            receipt.repeated += added.repeated;
+        }
+        receipt.revision = tenant.revision;
+        Ok(receipt)
+    }
+}
+
+fn check_consent(tenant: &Tenant) -> Result<()> {
+    match tenant.revoked_at {
+        Some(revoked_at) => Err(Error::ConsentRevoked { revoked_at }),
+        None => Ok(()),
+    }
+}
+
+async fn store_admin_changes(tx: &mut dyn Tx, prepared: &Prepared) -> Result<u64> {
+    let changes: Vec<AdminChange> = prepared.admin_changes.iter().cloned().collect();
+    Ok(tx.put_admin_changes(&changes).await?)
+}
+
+/// Decodes all records and sorts them out.
+fn prepare(batch: &Batch, secret: &Secret) -> Result<Prepared> {
+    if let Some(error) = audit::microsoft_error(&batch.content) {
+        return Err(Error::ContentIsAnError { code: error.code });
+    }
+    let content = audit::decode_content(&batch.content, batch.tenant)
+        .map_err(|_| Error::ContentNotRecognised)?;
+    let records = batch
+        .records
+        .iter()
+        .flat_map(|record| audit::decode_record(record, batch.tenant));
+    let mut prepared = Prepared::default();
+    for record in content.chain(records) {
+        if prepared.receipt.received as usize >= MAX_RECORDS {
+            return Err(Error::TooManyRecords { max: MAX_RECORDS });
+        }
+        prepared.add(record, secret);
+    }
+    Ok(prepared)
+}
+
+impl Prepared {
+    fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
+        let receipt = &mut self.receipt;
+        let index = receipt.received;
+        receipt.received += 1;
+        match record.decoded {
+            Ok(Decoded::Send { message, event }) => {
+                let id = message.id().cloned();
+                let (_, events) = self
+                    .events
+                    .entry(message.key())
+                    .or_insert_with(|| (id, Vec::new()));
+                events.push(event);
+            }
+            Ok(Decoded::Admin(change)) => {
+                self.admin_records += 1;
+                self.admin_changes.insert(change);
+            }
+            Ok(Decoded::Ignored { operation }) => {
+                receipt.ignored += 1;
+                let known = receipt.ignored_operations.contains_key(&operation)
+                    || receipt.ignored_operations.len() < MAX_OPERATIONS;
+                let name = if known {
+                    operation
+                } else {
+                    OTHER_OPERATIONS.into()
+                };
+                *receipt.ignored_operations.entry(name).or_default() += 1;
+            }
+            Err(problem) => {
+                receipt.quarantined += 1;
+                let foreign = problem.reason == QuarantineReason::ForeignTenant;
+                self.quarantined.push(QuarantinedRecord {
+                    digest: secret.digest(&record.bytes),
+                    reason: problem.reason,
+                    detail: problem.detail.clone(),
+                    received_at: now(),
+                    bytes: (!foreign).then(|| record.bytes.into_owned()),
+                });
+                if receipt.problems.len() < MAX_PROBLEMS {
+                    receipt.problems.push(RecordProblem {
+                        index,
+                        reason: problem.reason,
+                        detail: problem.detail,
+                    });
+                }
+            }
+        }
+    }
+}
