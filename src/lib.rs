@@ -3,8 +3,10 @@
 pub mod app;
 pub mod audit;
 pub mod cache;
+pub mod config;
 pub mod domain;
 pub mod store;
+pub mod telemetry;
 
 /// The generated API (`proto/sentby/v1`).
 pub mod pb {

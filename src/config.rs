@@ -1,0 +1,306 @@
+//! What can be set, in one table. A flag goes before the environment, that before the file,
+//! that before the default. An unknown name is an error: a setting that silently does
+//! nothing is worse than one that stops the start.
+
+mod database;
+mod sources;
+
+pub use database::DatabaseUrl;
+pub use sources::Origin;
+
+use sources::Values;
+use std::{
+    ffi::OsString,
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// The same for people everywhere: `--cache-entries`, `SENTBY_CACHE_ENTRIES` and
+/// `cache_entries` are one setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// As in the file.
+    pub key: &'static str,
+    /// Without its `--`.
+    pub flag: &'static str,
+    /// What the help calls the value; empty for a switch.
+    pub value: &'static str,
+    /// Empty: nothing is set.
+    pub default: &'static str,
+    /// Of interest to `serve` alone: other commands have no flag for it.
+    pub serve_only: bool,
+    pub help: &'static str,
+}
+
+pub const SETTINGS: [Setting; 8] = [
+    Setting {
+        key: "database",
+        flag: "database",
+        value: "URL",
+        default: "sqlite://sentby.db",
+        serve_only: false,
+        help: "sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE",
+    },
+    Setting {
+        key: "listen",
+        flag: "listen",
+        value: "ADDRESS:PORT",
+        default: "127.0.0.1:50051",
+        serve_only: true,
+        help: "Where the gRPC API is served. Port 0 takes a free one. An address that is not \
+               loopback needs --insecure",
+    },
+    Setting {
+        key: "insecure",
+        flag: "insecure",
+        value: "",
+        default: "false",
+        serve_only: true,
+        help: "Serve others than this machine without TLS and without authentication: only \
+               behind something that does both",
+    },
+    Setting {
+        key: "key_file",
+        flag: "key-file",
+        value: "FILE",
+        default: "",
+        serve_only: true,
+        help: "The key that page tokens are sealed with. Not set: one is made once and kept \
+               in the database",
+    },
+    Setting {
+        key: "cache",
+        flag: "cache",
+        value: "memory|none",
+        default: "memory",
+        serve_only: true,
+        help: "Where answers to lookups are kept",
+    },
+    Setting {
+        key: "cache_entries",
+        flag: "cache-entries",
+        value: "N",
+        default: "100000",
+        serve_only: true,
+        help: "Messages that the cache in memory holds at most",
+    },
+    Setting {
+        key: "log",
+        flag: "log",
+        value: "FILTER",
+        default: "info",
+        serve_only: false,
+        help: "What is logged: off, error, warn, info, debug or trace, also by part \
+               (`info,sqlx=warn`). Commands other than serve start with warn",
+    },
+    Setting {
+        key: "log_format",
+        flag: "log-format",
+        value: "text|json",
+        default: "text",
+        serve_only: false,
+        help: "How it is logged, on standard error",
+    },
+];
+
+impl Setting {
+    pub fn env(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.key.to_uppercase())
+    }
+}
+
+/// Every variable of the environment that begins with it is ours.
+pub const ENV_PREFIX: &str = "SENTBY_";
+/// Names the file; so it cannot stand in it.
+pub const ENV_CONFIG: &str = "SENTBY_CONFIG";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheKind {
+    Memory,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Who asks: a person's command is quiet where a server is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Serve,
+    Command,
+}
+
+/// The effective configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub database: DatabaseUrl,
+    pub listen: SocketAddr,
+    pub insecure: bool,
+    pub key_file: Option<PathBuf>,
+    pub cache: CacheKind,
+    pub cache_entries: u64,
+    /// A filter of `tracing_subscriber`.
+    pub log: String,
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{origin}: there is no such setting{} Known: {known}", did_you_mean(.nearest))]
+    UnknownKey {
+        origin: Origin,
+        nearest: Option<String>,
+        known: String,
+    },
+    #[error("{origin}: {problem}")]
+    BadValue { origin: Origin, problem: String },
+    #[error("the configuration file {}: {problem}", .path.display())]
+    File { path: PathBuf, problem: String },
+    #[error(
+        "{origin}: {address} can be reached from other machines, and sentby has no TLS and no \
+         authentication yet. Listen on 127.0.0.1, or give --insecure if something in front \
+         of it does both"
+    )]
+    NotLoopback { origin: Origin, address: SocketAddr },
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest
+        .as_ref()
+        .map_or(".".into(), |nearest| format!(", did you mean {nearest}?"))
+}
+
+impl Config {
+    /// `flags`: what the command line says, by key. `file`: of `--config`. `env`: the whole
+    /// environment.
+    pub fn load(
+        role: Role,
+        flags: &[(&'static str, String)],
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let values = Values::collect(flags, file, env)?;
+        let config = Self {
+            database: values.parse("database", DatabaseUrl::parse)?,
+            listen: values.parse("listen", listen)?,
+            insecure: values.parse("insecure", switch)?,
+            key_file: values
+                .get("key_file")
+                .map(|(path, _)| PathBuf::from(path))
+                .filter(|path| !path.as_os_str().is_empty()),
+            cache: values.parse("cache", |text| match text {
+                "memory" => Ok(CacheKind::Memory),
+                "none" => Ok(CacheKind::None),
+                _ => Err("is memory or none".into()),
+            })?,
+            cache_entries: values.parse("cache_entries", |text| {
+                text.parse().map_err(|_| "is a whole number".into())
+            })?,
+            log: match values.get("log") {
+                Some((_, Origin::Default)) | None if role == Role::Command => "warn".into(),
+                _ => values.parse("log", log_filter)?,
+            },
+            log_format: values.parse("log_format", |text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("is text or json".into()),
+            })?,
+        };
+        if role == Role::Serve && !config.insecure && !config.listen.ip().is_loopback() {
+            return Err(ConfigError::NotLoopback {
+                origin: values.origin("listen"),
+                address: config.listen,
+            });
+        }
+        Ok(config)
+    }
+
+    /// Every setting as it is in effect, without secrets: for the log.
+    pub fn effective(&self) -> Vec<(&'static str, String)> {
+        SETTINGS
+            .iter()
+            .map(|setting| (setting.key, self.value_of(setting.key)))
+            .collect()
+    }
+
+    fn value_of(&self, key: &str) -> String {
+        match key {
+            "database" => self.database.to_string(),
+            "listen" => self.listen.to_string(),
+            "insecure" => self.insecure.to_string(),
+            "key_file" => self
+                .key_file
+                .as_ref()
+                .map_or(String::new(), |path| path.display().to_string()),
+            "cache" => match self.cache {
+                CacheKind::Memory => "memory".into(),
+                CacheKind::None => "none".into(),
+            },
+            "cache_entries" => self.cache_entries.to_string(),
+            "log" => self.log.clone(),
+            "log_format" => match self.log_format {
+                LogFormat::Text => "text".into(),
+                LogFormat::Json => "json".into(),
+            },
+            _ => unreachable!("every key of the table is matched: a test walks it"),
+        }
+    }
+}
+
+/// One line, as the log shows it.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (key, value)) in self.effective().into_iter().enumerate() {
+            let space = if at == 0 { "" } else { " " };
+            let value = if value.is_empty() {
+                "(not set)"
+            } else {
+                &value
+            };
+            write!(f, "{space}{key}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An address, not a name: what a name leads to can change under a running service. Only
+/// `localhost` is as clear as an address.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix("localhost:")
+        && let Ok(port) = port.parse()
+    {
+        return Ok((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into());
+    }
+    text.parse()
+        .map_err(|_| format!("{text:?} is no address with a port, such as 127.0.0.1:50051"))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "is true or false".into())
+}
+
+/// The filter's own parser takes any word for the name of a part, so that `inof` would
+/// silence everything without a word.
+fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for word in text.split(',').map(str::trim) {
+        let lone = !word.contains(['=', '[']);
+        if lone && !LEVELS.contains(&word.to_lowercase().as_str()) {
+            return Err(format!(
+                "{word:?} is no level: one of {}, or PART=LEVEL",
+                LEVELS.join(", ")
+            ));
+        }
+    }
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
