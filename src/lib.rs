@@ -5,6 +5,8 @@ pub mod audit;
 pub mod cache;
 pub mod config;
 pub mod domain;
+pub mod grpc;
+pub mod server;
 pub mod store;
 pub mod telemetry;
 

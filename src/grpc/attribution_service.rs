@@ -1,0 +1,172 @@
+//! AttributionService.
+
+use super::{
+    Handler,
+    convert::{
+        Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
+    },
+};
+use crate::{
+    app::{
+        explain_attribution::{ExplainedEvent, Explanation},
+        lookup_attributions::MAX_LOOKUPS,
+    },
+    domain::MessageId,
+    pb::{
+        self, attribution_service_server::AttributionService,
+        explain_attribution_request::Message as Asked,
+    },
+    store::RangeFilter,
+};
+use tonic::{Request, Response, Status, async_trait};
+
+#[async_trait]
+impl AttributionService for Handler {
+    async fn get_attribution(
+        &self,
+        request: Request<pb::GetAttributionRequest>,
+    ) -> Result<Response<pb::GetAttributionResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let id = fields.message_id("message_id", &request.message_id);
+        fields.check()?;
+        let answer = self
+            .run(move |app| async move {
+                let id = id.expect("checked");
+                app.get_attribution(tenant, id, revision(request.at_least_revision))
+                    .await
+            })
+            .await?;
+        Ok(Response::new(pb::GetAttributionResponse {
+            attribution: Some(attribution(&answer)),
+        }))
+    }
+
+    async fn lookup_attributions(
+        &self,
+        request: Request<pb::LookupAttributionsRequest>,
+    ) -> Result<Response<pb::LookupAttributionsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        if request.message_ids.len() > MAX_LOOKUPS {
+            fields.wrong("message_ids", format!("must be at most {MAX_LOOKUPS}"));
+        }
+        fields.check()?;
+        // what cannot be a message id is answered as such; its neighbours are looked up
+        let asked: Vec<_> = request
+            .message_ids
+            .iter()
+            .map(|id| MessageId::parse(id))
+            .collect();
+        let ids: Vec<MessageId> = asked.iter().flatten().cloned().collect();
+        let answers = self
+            .run(move |app| async move {
+                let revision = revision(request.at_least_revision);
+                app.lookup_attributions(tenant, &ids, revision).await
+            })
+            .await?;
+        let mut answers = answers.into_iter();
+        let attributions = asked
+            .into_iter()
+            .zip(&request.message_ids)
+            .map(|(id, text)| match id {
+                Err(_) => pending(text, None, pb::MissReason::InvalidMessageId),
+                Ok(id) => match answers.next().flatten() {
+                    Some(answer) => attribution(&answer),
+                    None => {
+                        let reason = pb::MissReason::NoEvidenceYet;
+                        pending(id.as_str(), Some(id.key()), reason)
+                    }
+                },
+            })
+            .collect();
+        Ok(Response::new(pb::LookupAttributionsResponse {
+            attributions,
+        }))
+    }
+
+    async fn list_attributions(
+        &self,
+        request: Request<pb::ListAttributionsRequest>,
+    ) -> Result<Response<pb::ListAttributionsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let filter = RangeFilter {
+            range: fields.range(request.start, request.end),
+            mailbox: fields.address_filter("mailbox", &request.mailbox),
+            agent: fields.address_filter("agent", &request.agent),
+            verdict: fields.verdict_filter(request.verdict),
+        };
+        let page_size = fields.page_size(request.page_size);
+        fields.check()?;
+        let page = self
+            .run(move |app| async move {
+                let revision = revision(request.at_least_revision);
+                app.list_attributions(tenant, filter, page_size, &request.page_token, revision)
+                    .await
+            })
+            .await?;
+        Ok(Response::new(pb::ListAttributionsResponse {
+            attributions: page.answers.iter().map(attribution).collect(),
+            next_page_token: page.next_token,
+            revision: page.revision.0,
+        }))
+    }
+
+    async fn explain_attribution(
+        &self,
+        request: Request<pb::ExplainAttributionRequest>,
+    ) -> Result<Response<pb::ExplainAttributionResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let key = match &request.message {
+            Some(Asked::MessageId(id)) => fields.message_id("message_id", id).map(|id| id.key()),
+            Some(Asked::MessageKey(key)) => fields.message_key("message_key", key),
+            None => {
+                fields.wrong("message_id", "or message_key is required");
+                None
+            }
+        };
+        fields.check()?;
+        let explanation = self
+            .run(move |app| async move {
+                let key = key.expect("checked");
+                app.explain_attribution(tenant, key, revision(request.at_least_revision))
+                    .await
+            })
+            .await?;
+        Ok(Response::new(pb_explanation(explanation)))
+    }
+}
+
+fn pb_explanation(explanation: Explanation) -> pb::ExplainAttributionResponse {
+    pb::ExplainAttributionResponse {
+        attribution: Some(attribution(&explanation.message.answer())),
+        truncated: explanation.message.evidence.is_truncated(),
+        evidence: explanation.evidence.into_iter().map(pb_evidence).collect(),
+        reasoning: explanation.reasoning,
+    }
+}
+
+fn pb_evidence(explained: ExplainedEvent) -> pb::Evidence {
+    let event = explained.event;
+    pb::Evidence {
+        record_id: event.record_id.to_string(),
+        operation: pb_operation(event.operation).into(),
+        side: pb_side(event.side).into(),
+        time: Some(timestamp(event.time)),
+        user_id: event.user_id,
+        actor_kind: pb_actor_kind(explained.actor_kind).into(),
+        actor: explained.person.unwrap_or_default(),
+        mailbox: explained.mailbox.unwrap_or_default(),
+        failed: event.failed,
+        logon_user_sid: event.logon_user_sid.unwrap_or_default(),
+        object_id: event.object_id.map(|id| id.to_string()).unwrap_or_default(),
+        user_key: event.user_key.unwrap_or_default(),
+        admin: event.admin,
+    }
+}

@@ -1,0 +1,289 @@
+//! Messages ⇄ domain. What is wrong with a request is told with the path of the field.
+
+use super::status;
+use crate::{
+    app::{Error, FieldError, page_size},
+    domain::{
+        ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, QuarantineReason,
+        Revision, Side, TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
+    },
+    pb,
+};
+use tonic::Status;
+use uuid::Uuid;
+
+/// Collects what is wrong with a request, so that the caller learns of all of it at once.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    pub(super) fn wrong(&mut self, field: impl Into<String>, why: impl Into<String>) {
+        self.0.push(FieldError {
+            field: field.into(),
+            why: why.into(),
+        });
+    }
+
+    /// Call it after all fields were read and before any value is used.
+    pub(super) fn check(&self) -> Result<(), Status> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(status::invalid(&self.0))
+        }
+    }
+
+    fn required<T>(&mut self, field: &str, value: Option<T>, why: &str) -> Option<T> {
+        if value.is_none() {
+            self.wrong(field, why);
+        }
+        value
+    }
+
+    pub(super) fn tenant_id(&mut self, text: &str) -> TenantId {
+        let id = TenantId::parse(text).filter(|id| !id.0.is_nil());
+        let why = "must be the Entra tenant GUID, e.g. 11111111-2222-3333-4444-555555555555";
+        self.required("tenant_id", id, why)
+            .unwrap_or(TenantId(Uuid::nil()))
+    }
+
+    pub(super) fn message_id(&mut self, field: &str, text: &str) -> Option<MessageId> {
+        MessageId::parse(text)
+            .map_err(|why| self.wrong(field, why.to_string()))
+            .ok()
+    }
+
+    pub(super) fn message_key(&mut self, field: &str, text: &str) -> Option<MessageKey> {
+        let key = Uuid::try_parse(text.trim()).ok().map(MessageKey);
+        self.required(field, key, "must be a UUID as answered in message_key")
+    }
+
+    /// An address; `None` for an empty text.
+    pub(super) fn address_filter(&mut self, field: &str, text: &str) -> Option<String> {
+        if text.trim().is_empty() {
+            return None;
+        }
+        self.address(field, text)
+    }
+
+    pub(super) fn address(&mut self, field: &str, text: &str) -> Option<String> {
+        let address = parse_address(text);
+        self.required(
+            field,
+            address,
+            "must be an address, e.g. support@contoso.com",
+        )
+    }
+
+    /// A GUID; `None` for an empty text.
+    pub(super) fn optional_guid(&mut self, field: &str, text: &str) -> Option<Uuid> {
+        if text.trim().is_empty() {
+            return None;
+        }
+        let guid = Uuid::try_parse(text.trim()).ok();
+        self.required(field, guid, "must be a GUID, or empty")
+    }
+
+    pub(super) fn time(
+        &mut self,
+        field: &str,
+        time: Option<prost_types::Timestamp>,
+    ) -> Option<Timestamp> {
+        let time = self.required(field, time, "is required")?;
+        let seconds = time.seconds.checked_mul(1_000_000);
+        let time = seconds
+            .and_then(|micros| micros.checked_add(i64::from(time.nanos / 1_000)))
+            .map(Timestamp::from_micros)
+            .filter(|time| time.is_plausible());
+        self.required(field, time, "must be a time between 2000 and 2100")
+    }
+
+    pub(super) fn optional_time(
+        &mut self,
+        field: &str,
+        time: Option<prost_types::Timestamp>,
+    ) -> Option<Timestamp> {
+        time.and_then(|time| self.time(field, Some(time)))
+    }
+
+    pub(super) fn range(
+        &mut self,
+        start: Option<prost_types::Timestamp>,
+        end: Option<prost_types::Timestamp>,
+    ) -> TimeRange {
+        let (start, end) = (self.time("start", start), self.time("end", end));
+        let empty = Timestamp::EARLIEST;
+        let (start, end) = (start.unwrap_or(empty), end.unwrap_or(empty));
+        if start > end {
+            self.wrong("end", "must not be before start");
+        }
+        TimeRange { start, end }
+    }
+
+    /// A verdict that can be in a range; `None` for UNSPECIFIED.
+    pub(super) fn verdict_filter(&mut self, number: i32) -> Option<Verdict> {
+        match pb::Verdict::try_from(number) {
+            Ok(pb::Verdict::Unspecified) => None,
+            Ok(pb::Verdict::Attributed) => Some(Verdict::Attributed),
+            Ok(pb::Verdict::Conflict) => Some(Verdict::Conflict),
+            Ok(pb::Verdict::NotAPerson) => Some(Verdict::NotAPerson),
+            Ok(pb::Verdict::Unresolved) => Some(Verdict::Unresolved),
+            Ok(pb::Verdict::Erased) => Some(Verdict::Erased),
+            Ok(pb::Verdict::Pending | pb::Verdict::NoEvidence) | Err(_) => {
+                self.wrong("verdict", "must be one that a stored message has");
+                None
+            }
+        }
+    }
+
+    pub(super) fn page_size(&mut self, asked: i32) -> u32 {
+        match page_size(asked) {
+            Ok(size) => size,
+            Err(Error::Invalid(mut fields)) => {
+                self.0.append(&mut fields);
+                0
+            }
+            Err(error) => {
+                self.wrong("page_size", error.to_string());
+                0
+            }
+        }
+    }
+
+    /// Free text for people: trimmed, bounded, and nothing that a database refuses.
+    pub(super) fn display_name(&mut self, field: &str, text: &str) -> String {
+        let text = text.trim();
+        if text.chars().count() > 200 {
+            self.wrong(field, "must be at most 200 characters");
+        }
+        if text.contains('\0') {
+            self.wrong(field, "must not contain a NUL character");
+        }
+        text.to_owned()
+    }
+}
+
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+    let micros = time.micros();
+    prost_types::Timestamp {
+        seconds: micros.div_euclid(1_000_000),
+        nanos: i32::try_from(micros.rem_euclid(1_000_000)).unwrap_or(0) * 1_000,
+    }
+}
+
+pub(super) fn revision(number: u64) -> Revision {
+    Revision(number)
+}
+
+/// An answer as the caller gets it. Failed attempts alone are no evidence.
+pub(super) fn attribution(answer: &Answer) -> pb::Attribution {
+    let Attribution {
+        verdict,
+        basis,
+        agent,
+        agent_object_id,
+        mailbox,
+        confirmed,
+        contradicted,
+        sent_at,
+        candidates,
+        listed: _,
+    } = &answer.attribution;
+    let message_id = answer.id.as_ref().map_or("", MessageId::as_str);
+    if *verdict == Verdict::Pending {
+        return pending(message_id, Some(answer.key), pb::MissReason::OnlyFailed);
+    }
+    pb::Attribution {
+        message_id: message_id.to_owned(),
+        message_key: answer.key.to_string(),
+        verdict: pb_verdict(*verdict).into(),
+        agent: agent.clone().unwrap_or_default(),
+        agent_object_id: agent_object_id.map(|id| id.to_string()).unwrap_or_default(),
+        mailbox: mailbox.clone().unwrap_or_default(),
+        basis: basis.map_or(pb::Basis::Unspecified, pb_basis).into(),
+        confirmed: *confirmed,
+        contradicted: *contradicted,
+        sent_at: Some(timestamp(*sent_at)),
+        candidates: candidates.clone(),
+        revision: answer.revision.0,
+        miss_reason: pb::MissReason::Unspecified.into(),
+    }
+}
+
+/// The answer where nothing is stored.
+pub(super) fn pending(
+    message_id: &str,
+    key: Option<MessageKey>,
+    reason: pb::MissReason,
+) -> pb::Attribution {
+    let verdict = match reason {
+        pb::MissReason::InvalidMessageId => pb::Verdict::NoEvidence,
+        _ => pb::Verdict::Pending,
+    };
+    pb::Attribution {
+        message_id: message_id.to_owned(),
+        message_key: key.map(|key| key.to_string()).unwrap_or_default(),
+        verdict: verdict.into(),
+        miss_reason: reason.into(),
+        ..pb::Attribution::default()
+    }
+}
+
+fn pb_verdict(verdict: Verdict) -> pb::Verdict {
+    match verdict {
+        Verdict::Attributed => pb::Verdict::Attributed,
+        Verdict::Conflict => pb::Verdict::Conflict,
+        Verdict::NotAPerson => pb::Verdict::NotAPerson,
+        Verdict::Unresolved => pb::Verdict::Unresolved,
+        Verdict::Erased => pb::Verdict::Erased,
+        Verdict::Pending => pb::Verdict::Pending,
+    }
+}
+
+fn pb_basis(basis: Basis) -> pb::Basis {
+    match basis {
+        Basis::MailboxSendAs => pb::Basis::MailboxSendAs,
+        Basis::AgentSendAs => pb::Basis::AgentSendAs,
+        Basis::MailboxSendOnBehalf => pb::Basis::MailboxSendOnBehalf,
+        Basis::AgentSendOnBehalf => pb::Basis::AgentSendOnBehalf,
+        Basis::Send => pb::Basis::Send,
+    }
+}
+
+pub(super) fn pb_operation(operation: Operation) -> pb::Operation {
+    match operation {
+        Operation::SendAs => pb::Operation::SendAs,
+        Operation::SendOnBehalf => pb::Operation::SendOnBehalf,
+        Operation::Send => pb::Operation::Send,
+    }
+}
+
+pub(super) fn pb_side(side: Side) -> pb::Side {
+    match side {
+        Side::Mailbox => pb::Side::Mailbox,
+        Side::Agent => pb::Side::Agent,
+    }
+}
+
+pub(super) fn pb_actor_kind(kind: ActorKind) -> pb::ActorKind {
+    match kind {
+        ActorKind::Person => pb::ActorKind::Person,
+        ActorKind::System => pb::ActorKind::System,
+        ActorKind::Application => pb::ActorKind::Application,
+        ActorKind::SharedMailbox => pb::ActorKind::SharedMailbox,
+        ActorKind::Unresolved => pb::ActorKind::Unresolved,
+    }
+}
+
+pub(super) fn pb_quarantine_reason(reason: QuarantineReason) -> pb::QuarantineReason {
+    match reason {
+        QuarantineReason::Malformed => pb::QuarantineReason::Malformed,
+        QuarantineReason::InvalidUtf8 => pb::QuarantineReason::InvalidUtf8,
+        QuarantineReason::TooDeep => pb::QuarantineReason::TooDeep,
+        QuarantineReason::TooLarge => pb::QuarantineReason::TooLarge,
+        QuarantineReason::MissingField => pb::QuarantineReason::MissingField,
+        QuarantineReason::InvalidField => pb::QuarantineReason::InvalidField,
+        QuarantineReason::DuplicateField => pb::QuarantineReason::DuplicateField,
+        QuarantineReason::ForeignTenant => pb::QuarantineReason::ForeignTenant,
+    }
+}

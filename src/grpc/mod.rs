@@ -1,0 +1,80 @@
+//! The API over gRPC, and the only place that knows tonic and prost: handlers convert, call
+//! the use case, convert.
+//!
+//! | file | |
+//! |---|---|
+//! | `*_service.rs` | one file a service of `proto/sentby/v1` |
+//! | `convert.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `status.rs` | errors → `tonic::Status` with their reasons |
+//! | `layers.rs` | what stands before every service |
+//! | `health.rs` | `grpc.health.v1`, by what the store says |
+
+mod attribution_service;
+mod convert;
+pub mod health;
+mod ingest_service;
+pub mod layers;
+mod status;
+mod tenant_service;
+
+use crate::{
+    app::{self, App},
+    pb::{
+        attribution_service_server::AttributionServiceServer,
+        ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
+    },
+};
+use std::{future::Future, sync::Arc};
+use tonic::{Status, service::Routes};
+
+/// The API as clients and reflection see it.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Bytes of one IngestAuditBatch.
+pub const MAX_INGEST_BYTES: usize = 16 << 20;
+/// Bytes of every other message, either way.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// Behind every service.
+#[derive(Clone, Debug)]
+struct Handler(Arc<App>);
+
+impl Handler {
+    /// Runs a use case that a leaving caller cannot drop.
+    async fn run<T, F, Fut>(&self, run: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<App>) -> Fut,
+        Fut: Future<Output = app::Result<T>> + Send + 'static,
+    {
+        self.0.detached(run).await.map_err(status::from_error)
+    }
+}
+
+/// All services of the API, with health and reflection.
+pub fn routes(app: &Arc<App>, health: health::Health) -> Routes {
+    let handler = Handler(Arc::clone(app));
+    let tenants = TenantServiceServer::new(handler.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let ingest = IngestServiceServer::new(handler.clone())
+        .max_decoding_message_size(MAX_INGEST_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let attributions = AttributionServiceServer::new(handler)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(tenants)
+        .add_service(ingest)
+        .add_service(attributions)
+        .add_service(health)
+        .add_service(reflection().build_v1().expect("our own descriptors"))
+        .add_service(reflection().build_v1alpha().expect("our own descriptors"))
+}
+
+/// Error details are registered too, so that grpcurl can print them.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}

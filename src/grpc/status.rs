@@ -1,0 +1,184 @@
+//! Errors as callers get them: a code, a text that says what to do, and a reason from the
+//! list in `proto/sentby/v1/error_reason.proto`.
+
+use crate::{
+    app::{Error, FieldError},
+    pb::ErrorReason,
+    store::StoreError,
+};
+use std::{collections::HashMap, time::Duration};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// Domain of every `ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "sentby";
+
+/// When a caller may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The one place where errors become codes.
+pub(super) fn from_error(error: Error) -> Status {
+    let text = error.to_string();
+    match error {
+        Error::Invalid(fields) => invalid(&fields),
+        Error::TooManyRecords { max } => Builder::new(ErrorReason::TooManyRecords)
+            .with("max_records", max)
+            .status(Code::InvalidArgument, text),
+        Error::ContentIsAnError { code } => Builder::new(ErrorReason::ContentIsAnError)
+            .with("code", code)
+            .status(Code::InvalidArgument, text),
+        Error::ContentNotRecognised => {
+            Builder::new(ErrorReason::ContentNotRecognised).status(Code::InvalidArgument, text)
+        }
+        Error::PageTokenInvalid => {
+            Builder::new(ErrorReason::PageTokenInvalid).status(Code::InvalidArgument, text)
+        }
+        Error::PageTokenMismatch => {
+            Builder::new(ErrorReason::PageTokenMismatch).status(Code::InvalidArgument, text)
+        }
+        Error::TenantNotFound(tenant) => Builder::new(ErrorReason::TenantNotFound)
+            .with("tenant_id", tenant)
+            .status(Code::NotFound, text),
+        Error::NoEvidenceYet => {
+            Builder::new(ErrorReason::NoEvidenceYet).status(Code::NotFound, text)
+        }
+        Error::ConsentRevoked { revoked_at } => Builder::new(ErrorReason::ConsentRevoked)
+            .with("revoked_at", revoked_at)
+            .status(Code::FailedPrecondition, text),
+        Error::AddressTaken { address, mailbox } => Builder::new(ErrorReason::AddressTaken)
+            .with("address", address)
+            .with("mailbox", mailbox)
+            .status(Code::FailedPrecondition, text),
+        Error::RevisionNotReached { asked, as_of } => Builder::new(ErrorReason::RevisionNotReached)
+            .with("at_least_revision", asked)
+            .with("revision", as_of)
+            .retry()
+            .status(Code::Unavailable, text),
+        Error::Store(error) => from_store(error),
+        Error::Bug(what) => bug(&what),
+    }
+}
+
+fn from_store(error: StoreError) -> Status {
+    match error {
+        StoreError::Unavailable(source) | StoreError::Contended(source) => {
+            tracing::warn!(error = %source, "the store did not answer");
+            Builder::new(ErrorReason::StoreUnavailable).retry().status(
+                Code::Unavailable,
+                "the store cannot be reached or did not answer in time; whether a write \
+                 happened is unknown: send it again, the stored state will be the same",
+            )
+        }
+        StoreError::Corrupt(what) => {
+            tracing::error!(what, "the store holds a row that cannot be right");
+            Builder::new(ErrorReason::StoreCorrupt).status(
+                Code::DataLoss,
+                "what the store holds cannot be right; it was not answered: see the server's log",
+            )
+        }
+        StoreError::Url(_) | StoreError::Migrate(_) | StoreError::Refused(_) => {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            bug(&format!("{error}: {}", source.unwrap_or_default()))
+        }
+    }
+}
+
+fn bug(what: &str) -> Status {
+    let request_id = uuid::Uuid::new_v4();
+    tracing::error!(%request_id, what, "BUG");
+    Builder::new(ErrorReason::Bug)
+        .with("request_id", request_id)
+        .status(
+            Code::Internal,
+            format!("a bug of sentby; report it with request id {request_id}"),
+        )
+}
+
+/// Wrong fields that are told: errors travel in headers, which must stay small.
+const MAX_VIOLATIONS: usize = 20;
+
+pub(super) fn invalid(fields: &[FieldError]) -> Status {
+    let fields = &fields[..fields.len().min(MAX_VIOLATIONS)];
+    let mut builder = Builder::new(ErrorReason::InvalidField);
+    for FieldError { field, why } in fields {
+        builder.details.add_bad_request_violation(field, why);
+    }
+    let text = Error::Invalid(fields.to_vec()).to_string();
+    builder.status(Code::InvalidArgument, text)
+}
+
+pub(super) fn deadline_exceeded() -> Status {
+    Builder::new(ErrorReason::DeadlineExceeded).status(
+        Code::DeadlineExceeded,
+        "the caller's time ran out; a write may still be committed: send it again, the stored \
+         state will be the same",
+    )
+}
+
+/// Gives a status that tonic made (too large a message, bytes that are no message, an
+/// unknown method) its reason, and the code that says what happened.
+pub(super) fn from_transport(status: &Status) -> Option<Status> {
+    if !status.details().is_empty() {
+        return None;
+    }
+    let (reason, code, text) = match status.code() {
+        Code::OutOfRange => (
+            ErrorReason::MessageTooLarge,
+            Code::OutOfRange,
+            "the request is larger than this method takes: send less per call",
+        ),
+        // tonic's word for bytes that are no protobuf message
+        Code::Internal => (
+            ErrorReason::MalformedRequest,
+            Code::InvalidArgument,
+            "the request is not a protobuf message of this method",
+        ),
+        Code::Unimplemented => (
+            ErrorReason::NotImplemented,
+            Code::Unimplemented,
+            "no such service, method or compression on this server: list them by reflection",
+        ),
+        Code::Cancelled => (
+            ErrorReason::Cancelled,
+            Code::Cancelled,
+            "the caller left before the answer",
+        ),
+        _ => return None,
+    };
+    Some(Builder::new(reason).status(code, text))
+}
+
+/// A status with its details.
+struct Builder {
+    reason: ErrorReason,
+    metadata: HashMap<String, String>,
+    details: ErrorDetails,
+}
+
+impl Builder {
+    fn new(reason: ErrorReason) -> Self {
+        Self {
+            reason,
+            metadata: HashMap::new(),
+            details: ErrorDetails::new(),
+        }
+    }
+
+    fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.metadata.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    fn retry(mut self) -> Self {
+        self.details.set_retry_info(Some(RETRY_AFTER));
+        self
+    }
+
+    fn status(mut self, code: Code, text: impl Into<String>) -> Status {
+        let reason = self.reason.as_str_name();
+        let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason);
+        self.details
+            .set_error_info(reason, ERROR_DOMAIN, self.metadata);
+        Status::with_error_details(code, text, self.details)
+    }
+}

@@ -1,0 +1,211 @@
+//! The only wiring: configuration → store → cache → use cases → services → connections.
+
+use crate::{
+    app::App,
+    cache::{Cache, MemoryCache, NoCache},
+    config::{CacheKind, Config, DatabaseUrl},
+    grpc::{self, health, layers},
+    store::{self, SCHEMA_VERSIONS, Store, StoreError},
+};
+use hyper_util::rt::TokioIo;
+use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{io::DuplexStream, net::TcpListener, sync::Notify};
+use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
+use tower::{
+    layer::util::{Identity, Stack},
+    service_fn,
+};
+
+/// How long calls in progress may go on after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often work that another process left is looked for.
+const RESUME: Duration = Duration::from_secs(60);
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the key file {path} cannot be used: {why}")]
+    KeyFile { path: PathBuf, why: String },
+    #[error(
+        "the schema of {database} is not one that this program works with (found {found}, it \
+         works with version {} to {}): run `sentby migrate --database URL`, or a newer program",
+        SCHEMA_VERSIONS.start(), SCHEMA_VERSIONS.end()
+    )]
+    Schema { database: String, found: String },
+    #[error("{database} cannot be opened: {}", chain(.error))]
+    Store { database: String, error: StoreError },
+}
+
+/// From which version of the schema to which. `from` is `None` where there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MigrationReport {
+    pub from: Option<i64>,
+    pub to: i64,
+}
+
+/// Opens the store and builds the use cases. An SQLite file is migrated by itself; a
+/// Postgres only by `migrate`, since other replicas may be at work on it.
+pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
+    let secret = config.key_file.as_ref().map(key_file).transpose()?;
+    let store = open_store(config)?;
+    if matches!(config.database, DatabaseUrl::Sqlite(_)) {
+        store
+            .migrate()
+            .await
+            .map_err(|source| failed(config, source))?;
+    }
+    match store.schema_version().await {
+        Ok(Some(version)) if SCHEMA_VERSIONS.contains(&version) => {}
+        Ok(found) => {
+            return Err(OpenError::Schema {
+                database: config.database.to_string(),
+                found: found.map_or("no schema".into(), |version| format!("version {version}")),
+            });
+        }
+        // a database that is down now may be up in a minute: health tells until then
+        Err(StoreError::Unavailable(cause)) => {
+            tracing::warn!(error = %cause, "the database cannot be reached yet");
+        }
+        Err(source) => return Err(failed(config, source)),
+    }
+    let cache: Arc<dyn Cache> = match config.cache {
+        CacheKind::Memory => Arc::new(MemoryCache::new(config.cache_entries)),
+        CacheKind::None => Arc::new(NoCache),
+    };
+    Ok(Arc::new(App::new(store, cache, secret)))
+}
+
+/// Applies the migrations that are missing.
+pub async fn migrate(config: &Config) -> Result<MigrationReport, OpenError> {
+    let store = open_store(config)?;
+    let (from, to) = store
+        .migrate()
+        .await
+        .map_err(|source| failed(config, source))?;
+    Ok(MigrationReport { from, to })
+}
+
+/// Serves until `shutdown`, then lets calls in progress end, at most [`DRAIN`] long.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), tonic::transport::Error> {
+    let (reporter, health) = health::new().await;
+    let watch = tokio::spawn(health::watch(Arc::clone(&app), reporter.clone()));
+    let resume = tokio::spawn(resume(Arc::clone(&app)));
+    let stopping = Arc::new(Notify::new());
+    let stop = {
+        let (watch, stopping) = (watch.abort_handle(), Arc::clone(&stopping));
+        async move {
+            shutdown.await;
+            tracing::info!("stopping: no new calls, those in progress may end");
+            watch.abort();
+            health::draining(&reporter).await;
+            stopping.notify_one();
+        }
+    };
+    let serving = builder()
+        .add_routes(grpc::routes(&app, health))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+    // an idle peer can hold a graceful stop for ever
+    let result = tokio::select! {
+        result = serving => result,
+        () = async { stopping.notified().await; tokio::time::sleep(DRAIN).await } => {
+            tracing::warn!("stopped with connections still open");
+            Ok(())
+        }
+    };
+    watch.abort();
+    resume.abort();
+    result
+}
+
+/// The same services over a connection in memory: what a command does straight on a
+/// database goes the same way as what it does through a server.
+pub fn in_process(app: Arc<App>) -> Channel {
+    let (client, server) = tokio::io::duplex(1 << 20);
+    tokio::spawn(async move {
+        let (_, health) = health::new().await;
+        let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
+        let serving = builder()
+            .add_routes(grpc::routes(&app, health))
+            .serve_with_incoming(connection);
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the connection in memory broke");
+        }
+    });
+    let mut client = Some(client);
+    Endpoint::from_static("http://in-process").connect_with_connector_lazy(service_fn(
+        move |_: http::Uri| {
+            let client = client.take().map(TokioIo::new);
+            async move { client.ok_or_else(|| io::Error::other("there is one connection only")) }
+        },
+    ))
+}
+
+/// tonic takes hyper's guards against floods away unless they are set here.
+fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
+    Server::builder()
+        .max_concurrent_streams(200)
+        .http2_max_pending_accept_reset_streams(Some(20))
+        .http2_max_local_error_reset_streams(Some(256))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .layer(layers::EdgeLayer)
+}
+
+/// Ends what another process began and did not end: at the start, and now and then for
+/// replicas that died since.
+async fn resume(app: Arc<App>) {
+    loop {
+        let resumed = app.detached(|app| async move { app.resume_reattribution().await });
+        if let Err(error) = resumed.await {
+            tracing::warn!(%error, "cannot look for changed registers yet");
+        }
+        tokio::time::sleep(RESUME).await;
+    }
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    match &config.database {
+        DatabaseUrl::Sqlite(path) => Ok(store::open_sqlite(path)),
+        DatabaseUrl::Postgres(url) => {
+            store::open_postgres(url).map_err(|source| failed(config, source))
+        }
+    }
+}
+
+/// 64 hexadecimal digits.
+fn key_file(path: &PathBuf) -> Result<[u8; 32], OpenError> {
+    let refuse = |why: String| OpenError::KeyFile {
+        path: path.clone(),
+        why,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let hash = blake3::Hash::from_hex(text.trim()).map_err(|_| {
+        refuse("it must hold 64 hexadecimal digits (`openssl rand -hex 32`)".into())
+    })?;
+    Ok(*hash.as_bytes())
+}
+
+fn failed(config: &Config, error: StoreError) -> OpenError {
+    OpenError::Store {
+        database: config.database.to_string(),
+        error,
+    }
+}
+
+/// An error with its causes; many repeat theirs in their own text.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}
