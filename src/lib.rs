@@ -1,8 +1,56 @@
 //! sentby: which agent sent this message from the shared mailbox?
+//!
+//! It takes Microsoft 365 audit records in, merges what the two sides of the log say about
+//! one message into one attribution, and answers by message id or by time range.
+//!
+//! # One record in
+//!
+//! A collector posts a content blob with `IngestAuditBatch`.
+//!
+//! 1. [`grpc`] checks the fields of the request and calls the use case, in a task that the
+//!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]).
+//! 2. `app/ingest_audit_batch.rs` hands the bytes to [`audit`], which cuts them into records
+//!    and decodes each: a send event, an administrator's change, an operation that does not
+//!    matter, or a problem that fails alone (`audit/mod.rs`).
+//! 3. In one transaction ([`store::Store::begin`]) the tenant's row is locked, its consent
+//!    checked, and the stored messages that the batch touches are read ([`store::Tx`]).
+//! 4. [`domain::Message::merge`] adds the events to the evidence of each message and judges
+//!    it: [`domain::attribute()`], a pure function of two sets. So neither order nor repeats
+//!    nor the split into batches can change an answer.
+//! 5. Only rows that changed are written, with the tenant's next revision and one `change`
+//!    row (`store/sql.rs`, `store/postgres.rs`, `store/sqlite.rs`); then it commits.
+//! 6. The answers go to the [`cache`], and the caller gets its counts and the revision.
+//!
+//! # One answer out
+//!
+//! The metrics merger asks with `LookupAttributions`.
+//!
+//! 1. [`grpc`] normalises the message ids; one that cannot be a message id is answered as
+//!    such and does not fail its neighbours (`grpc/attribution_service.rs`).
+//! 2. `app/lookup_attributions.rs` asks the [`cache`] for all keys at once; a value that is
+//!    older than the caller's `at_least_revision` is a miss.
+//! 3. The rest is one query ([`store::Store::answers`]): rows and the tenant's revision of
+//!    the same snapshot. Every row is checked to be this tenant's (`store/rows.rs`).
+//! 4. The answers are cached where nothing newer is there, and converted
+//!    (`grpc/convert.rs`). An id without evidence is PENDING: it may still come.
+//!
+//! # Who may use whom
+//!
+//! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way (a test
+//! holds it). Only [`grpc`] knows tonic and the generated messages, apart from [`cli`], which
+//! is a client; only [`store`] knows sqlx. The evidence column is protobuf too, by structs of
+//! its own (`store/evidence.rs`).
+//!
+//! To add an RPC: `proto/sentby/v1` → a file in `app/` → a handler in `grpc/` → a test in
+//! `tests/api/`; where it needs data, a method of [`store::Store`], its text in
+//! `store/queries.rs`, and a case in `tests/store/`.
+
+#![cfg_attr(test, allow(clippy::too_many_lines))] // tables of cases are long
 
 pub mod app;
 pub mod audit;
 pub mod cache;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod grpc;

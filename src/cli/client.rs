@@ -1,0 +1,187 @@
+//! Whom a command asks: a server, or the same services in this process, straight on the
+//! database. Behind it everything is the same gRPC code.
+
+use super::{
+    settings::{CommonSettings, Flags},
+    status::Refused,
+};
+use crate::{
+    config::{Config, DatabaseUrl},
+    pb::{
+        attribution_service_client::AttributionServiceClient,
+        ingest_service_client::IngestServiceClient, tenant_service_client::TenantServiceClient,
+    },
+    server,
+};
+use std::time::Duration;
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// An ingest request of this size is taken, so an answer may be as large.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one call may take. A write that is cut off is sent again.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// Ask this server (http://HOST:PORT) instead of opening the database
+    #[arg(long, value_name = "URL", value_parser = server_url, conflicts_with = "database")]
+    server: Option<Endpoint>,
+    #[command(flatten)]
+    settings: CommonSettings,
+}
+
+/// What the command may find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Reads: a database that is not there is a wrong path, not a new database.
+    Existing,
+    /// Writes: a SQLite file that is not there is created.
+    Any,
+}
+
+impl Target {
+    pub fn flags(&self) -> &Flags {
+        self.settings.flags()
+    }
+
+    pub async fn connect(&self, config: &Config, need: Need) -> anyhow::Result<Api> {
+        let channel = match &self.server {
+            Some(endpoint) => connect(endpoint).await?,
+            None => {
+                if need == Need::Existing {
+                    check_exists(&config.database)?;
+                }
+                server::in_process(server::open(config).await?)
+            }
+        };
+        Ok(Api::over(channel))
+    }
+}
+
+async fn connect(endpoint: &Endpoint) -> anyhow::Result<Channel> {
+    endpoint
+        .clone()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .connect()
+        .await
+        .map_err(|error| {
+            let uri = endpoint.uri();
+            let cause = root_cause(&error);
+            anyhow::anyhow!("no sentby answers at {uri}: {cause}\n  what to do: start one (sentby serve), or correct --server")
+        })
+}
+
+/// The causes above it repeat it, or say "transport error".
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.last().map_or(String::new(), ToString::to_string)
+}
+
+fn check_exists(database: &DatabaseUrl) -> anyhow::Result<()> {
+    match database {
+        DatabaseUrl::Sqlite(path) if !path.exists() => anyhow::bail!(
+            "there is no database {database}: name it with --database, name a server with \
+             --server, or fill one (sentby import --help)"
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn server_url(text: &str) -> Result<Endpoint, String> {
+    let url = match text.split_once("://") {
+        None => format!("http://{text}"),
+        Some(("http", _)) => text.to_owned(),
+        Some(("https", _)) => {
+            return Err("sentby has no TLS yet: http://HOST:PORT, over a network you trust".into());
+        }
+        Some((scheme, _)) => return Err(format!("{scheme}:// is not supported: http://HOST:PORT")),
+    };
+    let endpoint = Endpoint::from_shared(url).map_err(|_| "is not http://HOST:PORT".to_owned())?;
+    let uri = endpoint.uri();
+    match uri.port() {
+        None => Err("has no port: http://HOST:PORT, and sentby's is 50051 by default".into()),
+        Some(_) if uri.path() != "/" => Err("has a path: http://HOST:PORT is all".into()),
+        Some(_) => Ok(endpoint),
+    }
+}
+
+/// The services, whoever answers.
+#[derive(Clone)]
+pub(super) struct Api {
+    channel: Channel,
+}
+
+impl Api {
+    pub fn over(channel: Channel) -> Self {
+        Self { channel }
+    }
+
+    /// Of a server that this process has just started.
+    pub async fn of(address: std::net::SocketAddr) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+        Ok(Self::over(connect(&endpoint).await?))
+    }
+
+    pub fn tenants(&self) -> TenantServiceClient<Channel> {
+        TenantServiceClient::new(self.channel.clone())
+    }
+
+    pub fn ingest(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.channel.clone()).max_encoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn attributions(&self) -> AttributionServiceClient<Channel> {
+        AttributionServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+}
+
+/// A message as a request that does not wait for ever.
+pub(super) fn request<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL_TIMEOUT);
+    request
+}
+
+/// Unwraps an answer; a refusal says what to do.
+pub(super) fn answer<T>(result: Result<Response<T>, Status>) -> Result<T, Refused> {
+    result.map(Response::into_inner).map_err(Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_named_with_or_without_scheme() {
+        let url = |text: &str| server_url(text).map(|endpoint| endpoint.uri().to_string());
+        assert_eq!(url("localhost:50051"), Ok("http://localhost:50051/".into()));
+        assert_eq!(url("http://[::1]:7"), Ok("http://[::1]:7/".into()));
+        for wrong in [
+            "",
+            "localhost",
+            "http://h",
+            "https://h:1",
+            "unix:///x",
+            "http://h:1/v1",
+            "h:port",
+        ] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_told_before_it_would_be_created() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = DatabaseUrl::Sqlite(dir.path().join("missing.db"));
+        let error = check_exists(&database).unwrap_err().to_string();
+        assert!(
+            error.contains("--database") && error.contains("--server"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! The command line: one file for each command.
+//!
+//! Exit codes: 0 done, 1 the command failed or its answer is "no", 2 it was called wrongly.
+//! Answers go to standard output, everything else to standard error.
+
+mod client;
+mod demo;
+mod explain;
+mod import;
+mod lookup;
+mod migrate;
+mod serve;
+mod settings;
+mod show;
+mod status;
+mod table;
+
+use crate::{
+    config::{Config, ConfigError, Role},
+    domain::TenantId,
+    telemetry,
+};
+use clap::{Parser, Subcommand};
+use std::{io, process::ExitCode, time::Duration};
+
+/// Which agent sent this message from the shared mailbox?
+///
+/// sentby takes the audit log of Microsoft 365 in, puts together what the two sides of the
+/// log say about one message, and answers by message id: who sent it, on which evidence.
+#[derive(Debug, Parser)]
+#[command(name = "sentby", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+See it work, with nothing set up:
+  sentby demo
+
+From an audit export to the answer (no server needed: a SQLite file, ./sentby.db):
+  sentby import --tenant GUID --register --shared support@contoso.com export.csv
+  sentby lookup --tenant GUID '<message-id@mail.contoso.com>'
+  sentby explain --tenant GUID '<message-id@mail.contoso.com>'
+
+As a service:
+  sentby serve
+  sentby lookup --server http://127.0.0.1:50051 --tenant GUID '<message-id@…>'
+  grpcurl -plaintext 127.0.0.1:50051 list
+  grpcurl -plaintext -d '{\"tenant_id\": \"GUID\", \"message_id\": \"<message-id@…>\"}' \\
+    127.0.0.1:50051 sentby.v1.AttributionService/GetAttribution
+
+GUID is the Entra tenant GUID: `OrganizationId` in every audit record.
+Every command has examples: sentby COMMAND --help";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Import(import::Import),
+    Lookup(lookup::Lookup),
+    Explain(explain::Explain),
+    Migrate(migrate::Migrate),
+}
+
+/// How a command ended, short of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// It has said why.
+    No,
+}
+
+/// Parses the arguments of the process and runs the command.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let result = command
+        .config()
+        .map_err(anyhow::Error::from)
+        .and_then(|config| {
+            telemetry::start(&config);
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            let result = runtime.block_on(command.run(config));
+            // a thread that still waits for standard input must not hold the end up
+            runtime.shutdown_timeout(Duration::from_millis(500));
+            result
+        });
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {}", words(&error));
+            let usage = error.is::<ConfigError>() || error.is::<Usage>();
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+impl Command {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let (role, settings) = match self {
+            Self::Demo(demo) => return demo.config(),
+            Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
+            Self::Import(import) => (Role::Command, import.target.flags()),
+            Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
+            Self::Explain(explain) => (Role::Command, explain.target.flags()),
+            Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
+        };
+        Config::load(
+            role,
+            &settings.values,
+            settings.file.as_deref(),
+            std::env::vars_os(),
+        )
+    }
+
+    async fn run(self, config: Config) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Demo(demo) => demo.run(config).await,
+            Self::Serve(serve) => serve.run(config).await,
+            Self::Import(import) => import.run(config).await,
+            Self::Lookup(lookup) => lookup.run(config).await,
+            Self::Explain(explain) => explain.run(config).await,
+            Self::Migrate(migrate) => migrate.run(config).await,
+        }
+    }
+}
+
+/// The command was called wrongly, in a way that only it can tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// An error with its causes, but for those that its text already tells.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
+/// `sentby lookup … | head` is no failure to talk about.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The value of `--tenant`.
+fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).ok_or_else(|| {
+        "is no GUID. It is the Entra tenant GUID: `OrganizationId` in every audit record, \
+         \"Tenant ID\" in the Entra admin center"
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    const TENANT: &str = "c0117050-0000-4000-8000-000000000001";
+
+    #[test]
+    fn what_is_called_wrongly_is_refused_before_anything_runs() {
+        for wrong in [
+            "sentby",
+            "sentby serve extra",
+            "sentby lookup x",
+            "sentby lookup --tenant contoso x",
+            &format!("sentby lookup --tenant {TENANT}"),
+            &format!("sentby import --tenant {TENANT}"),
+            &format!("sentby lookup --tenant {TENANT} --listen 127.0.0.1:1 x"),
+            &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
+            &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
+            &format!("sentby import --tenant {TENANT} --shared nobody f"),
+        ] {
+            let error = parse(wrong).expect_err(wrong);
+            assert_eq!(error.exit_code(), 2, "{wrong}");
+        }
+        for right in [
+            "sentby serve --insecure --listen 0.0.0.0:1",
+            "sentby demo --once",
+            "sentby migrate --database postgres://h/d",
+            &format!("sentby lookup --tenant {TENANT} --json - x"),
+            &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),
+        ] {
+            assert!(parse(right).is_ok(), "{right}");
+        }
+    }
+
+    #[test]
+    fn every_command_teaches_by_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            let name = command.get_name();
+            assert!(help.contains(&format!("  sentby {name}")), "{name}: {help}");
+            assert!(command.get_about().is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        use anyhow::Context as _;
+        let cause = || io::Error::other("the disk is full");
+        let error = Err::<(), _>(cause()).context("cannot write").unwrap_err();
+        assert_eq!(words(&error), "cannot write: the disk is full");
+        let text = "cannot write: the disk is full";
+        let error = Err::<(), _>(cause()).context(text).unwrap_err();
+        assert_eq!(words(&error), text);
+    }
+
+    #[test]
+    fn flags_of_the_table_reach_the_configuration() {
+        let cli = parse("sentby serve --cache none --insecure --listen 0.0.0.0:7").unwrap();
+        let Command::Serve(serve) = cli.command else {
+            panic!("not serve");
+        };
+        let flags = &serve.settings.flags().values;
+        let text = |key| {
+            let found = flags.iter().find(|(known, _)| *known == key);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(text("cache"), Some("none"));
+        assert_eq!(text("insecure"), Some("true"));
+        assert_eq!(text("listen"), Some("0.0.0.0:7"));
+        assert_eq!(text("database"), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! A refused call, told to a person: what, which field, and what to do next.
+
+use super::{client::root_cause, show};
+use crate::pb::ErrorReason;
+use std::{fmt, time::Duration};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// An RPC that was answered with an error.
+#[derive(Debug)]
+pub(super) struct Refused(pub Status);
+
+impl Refused {
+    /// Of the fixed list. `None`: it did not come from a sentby.
+    pub fn reason(&self) -> Option<ErrorReason> {
+        let info = self.0.get_details_error_info()?;
+        ErrorReason::from_str_name(&format!("{}{}", show::REASON_PREFIX, info.reason))
+    }
+
+    /// The connection broke, or there is none: only then has a status a cause in this
+    /// process. Nobody has answered, so what happened is unknown.
+    fn connection_error(&self) -> Option<String> {
+        std::error::Error::source(&self.0).map(root_cause)
+    }
+
+    /// How long to wait before the same call has a chance. `None`: it has none.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if self.connection_error().is_some() {
+            return Some(Duration::ZERO);
+        }
+        let told = self
+            .0
+            .get_details_retry_info()
+            .and_then(|info| info.retry_delay);
+        match self.0.code() {
+            Code::Unavailable => Some(told.unwrap_or_default()),
+            // a write may have happened; doing it again is harmless
+            Code::DeadlineExceeded => Some(Duration::ZERO),
+            Code::ResourceExhausted => told,
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(cause) = self.connection_error() {
+            return write!(
+                f,
+                "no answer: {cause}\n  what to do: is the server running, and reachable from \
+                 here? If so, run the same command again; repeating it is safe"
+            );
+        }
+        let code = code_name(self.0.code());
+        let info = self.0.get_details_error_info();
+        let message = self.0.message();
+        match &info {
+            Some(info) => write!(f, "{} ({code}): {message}", info.reason)?,
+            None => write!(f, "{code}: {message}")?,
+        }
+        let request = self.0.get_details_bad_request();
+        for field in request
+            .into_iter()
+            .flat_map(|request| request.field_violations)
+        {
+            // a single one often is the message
+            if !message.contains(&field.description) {
+                write!(f, "\n  {}: {}", field.field, field.description)?;
+            }
+        }
+        let advice = match self.reason() {
+            Some(reason) => of_reason(reason),
+            None => of_code(self.0.code()),
+        };
+        if !advice.is_empty() {
+            write!(f, "\n  what to do: {advice}")?;
+        }
+        if self.reason() == Some(ErrorReason::Bug)
+            && let Some(id) = info.and_then(|info| info.metadata.get("request_id").cloned())
+        {
+            write!(f, " (request_id {id})")?;
+        }
+        Ok(())
+    }
+}
+
+fn of_reason(reason: ErrorReason) -> &'static str {
+    match reason {
+        ErrorReason::InvalidField => "correct the value and run the command again",
+        ErrorReason::TenantNotFound => {
+            "check the GUID; if the tenant is new, register it: `sentby import --register …` \
+             or TenantService/RegisterTenant"
+        }
+        ErrorReason::ConsentRevoked => {
+            "nothing is taken in until the tenant consents again: then call \
+             TenantService/RegisterTenant with the new `consented_at`. Lookups go on"
+        }
+        ErrorReason::NoEvidenceYet => {
+            "import the part of the audit log that holds it; records arrive hours or days \
+             after the message"
+        }
+        ErrorReason::ContentIsAnError => {
+            "this is Microsoft's answer to a failed request: repair what its code says and \
+             fetch again"
+        }
+        ErrorReason::ContentNotRecognised => {
+            "give a content blob (JSON array), JSON lines, or a CSV export with an AuditData column"
+        }
+        ErrorReason::AddressTaken => {
+            "the address belongs to another mailbox of the register: remove it there first \
+             (TenantService/PutMailboxes)"
+        }
+        ErrorReason::RevisionNotReached | ErrorReason::StoreUnavailable => {
+            "wait a moment and run the same command again; repeating it is safe"
+        }
+        ErrorReason::DeadlineExceeded | ErrorReason::Cancelled => {
+            "run the same command again; repeating it is safe"
+        }
+        ErrorReason::PageTokenInvalid | ErrorReason::PageTokenMismatch => {
+            "start again without a page token"
+        }
+        ErrorReason::MalformedRequest | ErrorReason::NotImplemented => {
+            "is the server of the same version as this command? (sentby --version)"
+        }
+        ErrorReason::Bug | ErrorReason::MessageTooLarge | ErrorReason::TooManyRecords => {
+            "this is a bug of sentby: please report it"
+        }
+        ErrorReason::StoreCorrupt => "look at the server's log; the database holds what cannot be",
+        ErrorReason::Unspecified => "",
+    }
+}
+
+/// An error that no sentby wrote: of the connection, or of something in between.
+fn of_code(code: Code) -> &'static str {
+    match code {
+        Code::Unavailable => "is the server running, and reachable from here?",
+        Code::DeadlineExceeded | Code::Cancelled => {
+            "run the same command again; repeating it is safe"
+        }
+        Code::Unimplemented | Code::Unknown | Code::Internal => {
+            "is it a sentby that answers there?"
+        }
+        _ => "",
+    }
+}
+
+/// As the gRPC documents write it: `NOT_FOUND`.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use tonic_types::ErrorDetails;
+
+    fn refused(code: Code, reason: &str, details: ErrorDetails) -> Refused {
+        let mut details = details;
+        details.set_error_info(reason, "sentby", HashMap::new());
+        Refused(Status::with_error_details(code, "in words", details))
+    }
+
+    #[test]
+    fn it_says_what_which_field_and_what_to_do() {
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation("message_ids[3]", "is empty");
+        let text = refused(Code::InvalidArgument, "INVALID_FIELD", details).to_string();
+        assert_eq!(
+            text,
+            "INVALID_FIELD (INVALID_ARGUMENT): in words\n  message_ids[3]: is empty\n  \
+             what to do: correct the value and run the command again"
+        );
+        let text = refused(Code::NotFound, "TENANT_NOT_FOUND", ErrorDetails::new()).to_string();
+        assert!(text.contains("--register"), "{text}");
+        let text = Refused(Status::unavailable("tcp connect error")).to_string();
+        assert!(
+            text.starts_with("UNAVAILABLE: tcp connect error\n"),
+            "{text}"
+        );
+        // a newer server may have a reason that this command does not know
+        let newer = refused(Code::AlreadyExists, "NEWER", ErrorDetails::new());
+        assert_eq!(newer.to_string(), "NEWER (ALREADY_EXISTS): in words");
+    }
+
+    #[test]
+    fn only_what_may_pass_is_repeated() {
+        let plain = |code| Refused(Status::new(code, "")).retry_after();
+        assert_eq!(plain(Code::Unavailable), Some(Duration::ZERO));
+        assert_eq!(plain(Code::DeadlineExceeded), Some(Duration::ZERO));
+        assert_eq!(plain(Code::ResourceExhausted), None);
+        assert_eq!(plain(Code::InvalidArgument), None);
+        let told = ErrorDetails::with_retry_info(Some(Duration::from_secs(3)));
+        let told = Status::with_error_details(Code::ResourceExhausted, "", told);
+        assert_eq!(Refused(told).retry_after(), Some(Duration::from_secs(3)));
+    }
+}
