@@ -1,0 +1,13 @@
+//! The API as callers meet it: a real server on a real socket, a real client, both engines.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod errors;
+mod hostile;
+mod ingest;
+mod lookup;
+mod range;
+mod server;
+mod standard;
+mod tenants;

@@ -1,0 +1,10 @@
+//! The program as a person runs it: real processes, real files, real output.
+
+#![allow(clippy::too_many_lines)] // a story is told in one go
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
+mod importers;
+mod serving;

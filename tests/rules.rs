@@ -1,0 +1,184 @@
+//! The rules of the house that no compiler holds.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every room of `src/`, and what it may use of the others. Dependencies point one way.
+const MAY_USE: [(&str, &[&str]); 10] = [
+    ("domain", &[]),
+    ("audit", &["domain"]),
+    ("store", &["domain"]),
+    ("cache", &["domain", "store"]),
+    ("app", &["domain", "audit", "store", "cache"]),
+    ("grpc", &["domain", "store", "app", "pb"]),
+    ("config", &[]),
+    ("telemetry", &["config"]),
+    (
+        "server",
+        &["domain", "store", "cache", "app", "grpc", "config", "pb"],
+    ),
+    (
+        "cli",
+        &[
+            "domain",
+            "audit",
+            "app",
+            "config",
+            "telemetry",
+            "server",
+            "grpc",
+            "pb",
+            "cli",
+        ],
+    ),
+];
+
+/// Libraries that one room knows alone (`lib` is `src/lib.rs`, `cli` is a client).
+const KNOWN_TO: [(&str, &[&str]); 6] = [
+    ("sqlx", &["store"]),
+    ("tonic", &["grpc", "server", "cli", "lib"]),
+    ("prost", &["grpc", "store"]),
+    ("moka", &["cache", "app"]),
+    ("clap", &["cli", "main"]),
+    ("anyhow", &["cli", "main"]),
+];
+
+fn source_files() -> Vec<(String, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                let inside = path.strip_prefix(&root).expect("below src");
+                let room = inside.components().next().expect("a name").as_os_str();
+                let room = room.to_string_lossy().trim_end_matches(".rs").to_owned();
+                files.push((room, path));
+            }
+        }
+    }
+    assert!(files.len() > 50);
+    files
+}
+
+/// The code of a file, without comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("a file");
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// First names behind each `crate::`, also inside `use crate::{…}`.
+fn used_rooms(code: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let mut rooms = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            rooms.insert(word(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut at_start = true;
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => at_start = true,
+                c if depth == 0 && at_start && c.is_alphabetic() => {
+                    rooms.insert(word(&group[at..]));
+                    at_start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let names: BTreeSet<&str> = MAY_USE
+        .iter()
+        .map(|(room, _)| *room)
+        .chain(["pb"])
+        .collect();
+    for (room, path) in source_files() {
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == room) else {
+            assert!(
+                ["lib", "main"].contains(&room.as_str()),
+                "{room} is no room: add it here"
+            );
+            continue;
+        };
+        for used in used_rooms(&code(&path)) {
+            let fine = used == room || allowed.contains(&used.as_str());
+            assert!(
+                fine || !names.contains(used.as_str()),
+                "{}: {room} must not use {used}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn each_library_is_known_to_its_rooms_only() {
+    for (room, path) in source_files() {
+        let code = code(&path);
+        for (library, rooms) in KNOWN_TO {
+            let uses = code.contains(&format!("{library}::"));
+            assert!(
+                !uses || rooms.contains(&room.as_str()),
+                "{}: only {rooms:?} may know {library}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_stay_small_enough_to_read() {
+    for (_, path) in source_files() {
+        let lines = fs::read_to_string(&path).expect("a file").lines().count();
+        assert!(lines <= 500, "{}: {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn the_readme_tells_every_setting_and_every_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
+    for setting in sentby::config::SETTINGS {
+        for name in [format!("--{}", setting.flag), setting.env()] {
+            assert!(
+                readme.contains(&format!("`{name}`")),
+                "README.md: {name} is missing"
+            );
+        }
+    }
+    let proto = root.join("proto/sentby/v1/error_reason.proto");
+    let proto = fs::read_to_string(proto).expect("the reasons");
+    for line in proto.lines() {
+        let name = line.trim().strip_prefix("ERROR_REASON_");
+        let name = name
+            .and_then(|rest| rest.split_once(" = "))
+            .map(|(name, _)| name);
+        if let Some(name) = name.filter(|name| *name != "UNSPECIFIED") {
+            assert!(readme.contains(name), "README.md: {name} is missing");
+        }
+    }
+}

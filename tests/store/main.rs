@@ -1,0 +1,11 @@
+//! One conformance suite, a named test for each case and engine: what `Store` and `Tx`
+//! promise, and what a write promises over them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod order;
+mod register;
+mod rows;
+mod schema;
+mod writers;

@@ -1,0 +1,232 @@
+//! What the suites share: a fresh store of each engine, records, a feed with everything in
+//! it, the program as a process.
+#![allow(dead_code, clippy::too_many_lines)] // each suite uses a part; stories are long
+
+pub mod feed;
+pub mod process;
+pub mod records;
+
+use sentby::{
+    app::App,
+    config::{CacheKind, Config, DatabaseUrl, LogFormat},
+    domain::{TenantId, Timestamp},
+    server,
+};
+use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// The tenant of most tests.
+pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x1111_1111_1111_4111_8111_1111_1111_1111));
+pub const OTHER_TENANT: TenantId =
+    TenantId(Uuid::from_u128(0x2222_2222_2222_4222_8222_2222_2222_2222));
+
+/// One named test for each engine out of each case: `the_case::sqlite`, `the_case::postgres`.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($(#[doc = $doc:literal])* async fn $name:ident($db:ident: TestDb) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[doc = $doc])*
+            async fn case($db: $crate::support::TestDb) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                case($crate::support::TestDb::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                let Some(db) = $crate::support::TestDb::postgres().await else { return };
+                case(db).await;
+            }
+        }
+    )*};
+}
+
+/// A store of its own: a file, or a schema in the database that `tests/run` started.
+pub struct TestDb {
+    pub config: Config,
+    _folder: Option<TempDir>,
+}
+
+impl TestDb {
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path: PathBuf = folder.path().join("test.db");
+        Self::migrated(DatabaseUrl::Sqlite(path), Some(folder)).await
+    }
+
+    /// `None`, said aloud, where there is no Postgres; that is a failure under `tests/run`.
+    pub async fn postgres() -> Option<Self> {
+        let Ok(url) = std::env::var("TEST_DATABASE_URL") else {
+            assert!(
+                std::env::var_os("REQUIRE_POSTGRES").is_none(),
+                "TEST_DATABASE_URL is not set: start the suite with tests/run"
+            );
+            eprintln!("SKIPPED: no TEST_DATABASE_URL; tests/run starts a Postgres");
+            return None;
+        };
+        let schema = format!("test_{}", Uuid::new_v4().simple());
+        let mut connection = PgConnection::connect(&url).await.expect("Postgres");
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
+            .execute(&mut connection)
+            .await
+            .expect("a schema");
+        let url = format!("{url}?options=-csearch_path%3D{schema}");
+        Some(Self::migrated(DatabaseUrl::Postgres(url), None).await)
+    }
+
+    async fn migrated(database: DatabaseUrl, folder: Option<TempDir>) -> Self {
+        let config = Config {
+            database,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            insecure: false,
+            key_file: None,
+            cache: CacheKind::Memory,
+            cache_entries: 10_000,
+            log: "off".into(),
+            log_format: LogFormat::Text,
+        };
+        let report = server::migrate(&config).await.expect("migrated");
+        assert_eq!(report.from, None);
+        Self {
+            config,
+            _folder: folder,
+        }
+    }
+
+    /// Another process on the same store, as far as the store can tell.
+    pub async fn app(&self) -> Arc<App> {
+        server::open(&self.config).await.expect("opened")
+    }
+
+    /// An app in which [`TENANT`] is registered.
+    pub async fn app_with_tenant(&self) -> Arc<App> {
+        let app = self.app().await;
+        register(&app, TENANT).await;
+        app
+    }
+
+    /// Every stored message as text, byte for byte, in the order of keys; without the
+    /// revision, which counts commits.
+    pub async fn dump(&self, tenant: TenantId) -> Vec<String> {
+        const COLUMNS: &str = "coalesce(message_id, '-') || '|' || verdict || '|' || \
+             coalesce(basis, '-') || '|' || coalesce(agent, '-') || '|' || \
+             coalesce(mailbox, '-') || '|' || coalesce(candidates, '-')";
+        type Row = (String, i64, bool, bool, bool, Vec<u8>);
+        let (sql, rows): (String, Vec<Row>);
+        match &self.config.database {
+            DatabaseUrl::Sqlite(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
+                sql = format!(
+                    "SELECT lower(hex(message_key)) || '|' || {COLUMNS} || '|' || \
+                     CASE WHEN agent_object_id IS NULL THEN '-' ELSE lower(hex(agent_object_id)) END, \
+                     sent_at, confirmed, \
+                     contradicted, listed, evidence FROM attribution WHERE tenant_id = $1 \
+                     ORDER BY message_key"
+                );
+                rows = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()))
+                    .bind(tenant.0)
+                    .fetch_all(&mut connection)
+                    .await
+                    .expect("rows");
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres");
+                sql = format!(
+                    "SELECT replace(message_key::text, '-', '') || '|' || {COLUMNS} || '|' || \
+                     coalesce(replace(agent_object_id::text, '-', ''), '-'), \
+                     (extract(epoch FROM sent_at) * 1000000)::bigint, confirmed, \
+                     contradicted, listed, evidence FROM attribution WHERE tenant_id = $1 \
+                     ORDER BY message_key"
+                );
+                rows = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()))
+                    .bind(tenant.0)
+                    .fetch_all(&mut connection)
+                    .await
+                    .expect("rows");
+            }
+        }
+        rows.into_iter().map(|row| format!("{row:?}")).collect()
+    }
+
+    /// A number out of the store, by a statement that both engines take; `$1` is the tenant.
+    pub async fn number(&self, sql: &'static str, tenant: TenantId) -> i64 {
+        match &self.config.database {
+            DatabaseUrl::Sqlite(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
+                let row = sqlx::query(sql).bind(tenant.0).fetch_one(&mut connection);
+                row.await.expect("a row").get(0)
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres");
+                let row = sqlx::query(sql).bind(tenant.0).fetch_one(&mut connection);
+                row.await.expect("a row").get(0)
+            }
+        }
+    }
+
+    pub async fn execute(&self, sql: &'static str) {
+        match &self.config.database {
+            DatabaseUrl::Sqlite(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
+                let done = sqlx::query(sql).execute(&mut connection).await;
+                done.expect("executed");
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres");
+                let done = sqlx::query(sql).execute(&mut connection).await;
+                done.expect("executed");
+            }
+        }
+    }
+
+    /// Revisions of a tenant are 1, 2, 3 … up to the tenant's own.
+    pub async fn assert_gapless(&self, tenant: TenantId) -> i64 {
+        let count = "SELECT count(*) FROM change WHERE tenant_id = $1";
+        let last = "SELECT coalesce(max(revision), 0) FROM change WHERE tenant_id = $1";
+        let current = "SELECT revision FROM tenant WHERE tenant_id = $1";
+        let current = self.number(current, tenant).await;
+        assert_eq!(
+            self.number(count, tenant).await,
+            current,
+            "one change row a revision"
+        );
+        assert_eq!(
+            self.number(last, tenant).await,
+            current,
+            "the last is the current one"
+        );
+        current
+    }
+}
+
+pub async fn register(app: &App, tenant: TenantId) {
+    app.register_tenant(sentby::app::register_tenant::Registration {
+        tenant,
+        display_name: "Contoso".into(),
+        consented_at: time("2026-01-01T00:00:00Z"),
+    })
+    .await
+    .expect("registered");
+}
+
+pub fn time(text: &str) -> Timestamp {
+    Timestamp::parse(text).expect("a time")
+}
+
+/// Equal rows, byte for byte; tells the first that differs.
+#[track_caller]
+pub fn assert_same_rows(left: &[String], right: &[String]) {
+    for (left, right) in left.iter().zip(right) {
+        assert_eq!(left, right);
+    }
+    assert_eq!(left.len(), right.len());
+}

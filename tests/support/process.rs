@@ -1,0 +1,144 @@
+//! Runs the program.
+
+use sentby::config::DatabaseUrl;
+use serde_json::Value;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The program with arguments, and nothing of the environment that it would read.
+pub fn sentby(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sentby"));
+    command.args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SENTBY_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs it to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    let output = sentby(arguments).stdin(Stdio::null()).output();
+    output.expect("the program runs")
+}
+
+/// Runs it with this standard input.
+pub fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = sentby(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input).expect("it reads");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[track_caller]
+pub fn succeeded(output: &Output) -> String {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    text(&output.stdout)
+}
+
+/// One JSON object a line.
+#[track_caller]
+pub fn json_lines(output: &Output) -> Vec<Value> {
+    let lines = succeeded(output);
+    let lines = lines.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().expect("JSON lines")
+}
+
+pub fn url(path: &Path) -> String {
+    format!("sqlite://{}", path.display())
+}
+
+/// With its password, as a flag has it.
+pub fn database(url: &DatabaseUrl) -> String {
+    match url {
+        DatabaseUrl::Sqlite(path) => self::url(path),
+        DatabaseUrl::Postgres(url) => url.clone(),
+    }
+}
+
+/// Long enough for a busy machine; a good run needs a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `sentby serve` on a free port, ended with the test.
+pub struct Server {
+    process: Child,
+    /// HOST:PORT
+    pub address: String,
+    pub url: String,
+}
+
+impl Server {
+    pub fn start(database: &str) -> Self {
+        let mut process = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", database])
+            .args(["--log", "info", "--log-format", "json"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let log = BufReader::new(process.stderr.take().expect("piped"));
+        let mut server = Self {
+            process,
+            address: String::new(),
+            url: String::new(),
+        };
+        // in a thread, to the end: a server whose log nobody reads stops at a full pipe
+        let (found, address) = mpsc::channel();
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let (true, Some(address)) =
+                    (event["message"] == "serving", event["address"].as_str())
+                {
+                    let _ = found.send(address.to_owned());
+                }
+            }
+        });
+        let address = address.recv_timeout(PATIENCE);
+        server.address = address.expect("it logs where it serves");
+        server.url = format!("http://{}", server.address);
+        server
+    }
+
+    /// Stops it as a service manager does, with SIGTERM; its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        // by the shell's own kill: a program of that name is not everywhere
+        let kill = format!("kill -TERM {}", self.process.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status();
+        assert!(sent.expect("a shell").success());
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child") {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "it does not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    /// A test that failed leaves no server behind.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
