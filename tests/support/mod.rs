@@ -53,6 +53,23 @@ pub struct TestDb {
     _folder: Option<TempDir>,
 }
 
+/// Runs the same on a connection of its own, of whichever engine the store has.
+macro_rules! on_connection {
+    ($db:expr, |$connection:ident| $run:block) => {
+        match &$db.config.database {
+            DatabaseUrl::Sqlite(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut $connection = SqliteConnection::connect(&url).await.expect("SQLite");
+                $run
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut $connection = PgConnection::connect(url).await.expect("Postgres");
+                $run
+            }
+        }
+    };
+}
+
 impl TestDb {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -118,74 +135,46 @@ impl TestDb {
              coalesce(basis, '-') || '|' || coalesce(agent, '-') || '|' || \
              coalesce(mailbox, '-') || '|' || coalesce(candidates, '-')";
         type Row = (String, i64, bool, bool, bool, Vec<u8>);
-        let (sql, rows): (String, Vec<Row>);
-        match &self.config.database {
-            DatabaseUrl::Sqlite(path) => {
-                let url = format!("sqlite://{}", path.display());
-                let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
-                sql = format!(
-                    "SELECT lower(hex(message_key)) || '|' || {COLUMNS} || '|' || \
-                     CASE WHEN agent_object_id IS NULL THEN '-' ELSE lower(hex(agent_object_id)) END, \
-                     sent_at, confirmed, \
-                     contradicted, listed, evidence FROM attribution WHERE tenant_id = $1 \
-                     ORDER BY message_key"
-                );
-                rows = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()))
-                    .bind(tenant.0)
-                    .fetch_all(&mut connection)
-                    .await
-                    .expect("rows");
-            }
-            DatabaseUrl::Postgres(url) => {
-                let mut connection = PgConnection::connect(url).await.expect("Postgres");
-                sql = format!(
-                    "SELECT replace(message_key::text, '-', '') || '|' || {COLUMNS} || '|' || \
-                     coalesce(replace(agent_object_id::text, '-', ''), '-'), \
-                     (extract(epoch FROM sent_at) * 1000000)::bigint, confirmed, \
-                     contradicted, listed, evidence FROM attribution WHERE tenant_id = $1 \
-                     ORDER BY message_key"
-                );
-                rows = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()))
-                    .bind(tenant.0)
-                    .fetch_all(&mut connection)
-                    .await
-                    .expect("rows");
-            }
-        }
+        let (key, object_id, sent_at) = match &self.config.database {
+            DatabaseUrl::Sqlite(_) => (
+                "lower(hex(message_key))",
+                "CASE WHEN agent_object_id IS NULL THEN '-' ELSE lower(hex(agent_object_id)) END",
+                "sent_at",
+            ),
+            DatabaseUrl::Postgres(_) => (
+                "replace(message_key::text, '-', '')",
+                "coalesce(replace(agent_object_id::text, '-', ''), '-')",
+                "(extract(epoch FROM sent_at) * 1000000)::bigint",
+            ),
+        };
+        let sql = format!(
+            "SELECT {key} || '|' || {COLUMNS} || '|' || {object_id}, {sent_at}, confirmed, \
+             contradicted, listed, evidence FROM attribution WHERE tenant_id = $1 \
+             ORDER BY message_key"
+        );
+        let rows: Vec<Row> = on_connection!(self, |connection| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
+                .bind(tenant.0)
+                .fetch_all(&mut connection)
+                .await
+                .expect("rows")
+        });
         rows.into_iter().map(|row| format!("{row:?}")).collect()
     }
 
     /// A number out of the store, by a statement that both engines take; `$1` is the tenant.
     pub async fn number(&self, sql: &'static str, tenant: TenantId) -> i64 {
-        match &self.config.database {
-            DatabaseUrl::Sqlite(path) => {
-                let url = format!("sqlite://{}", path.display());
-                let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
-                let row = sqlx::query(sql).bind(tenant.0).fetch_one(&mut connection);
-                row.await.expect("a row").get(0)
-            }
-            DatabaseUrl::Postgres(url) => {
-                let mut connection = PgConnection::connect(url).await.expect("Postgres");
-                let row = sqlx::query(sql).bind(tenant.0).fetch_one(&mut connection);
-                row.await.expect("a row").get(0)
-            }
-        }
+        on_connection!(self, |connection| {
+            let row = sqlx::query(sql).bind(tenant.0).fetch_one(&mut connection);
+            row.await.expect("a row").get(0)
+        })
     }
 
     pub async fn execute(&self, sql: &'static str) {
-        match &self.config.database {
-            DatabaseUrl::Sqlite(path) => {
-                let url = format!("sqlite://{}", path.display());
-                let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
-                let done = sqlx::query(sql).execute(&mut connection).await;
-                done.expect("executed");
-            }
-            DatabaseUrl::Postgres(url) => {
-                let mut connection = PgConnection::connect(url).await.expect("Postgres");
-                let done = sqlx::query(sql).execute(&mut connection).await;
-                done.expect("executed");
-            }
-        }
+        on_connection!(self, |connection| {
+            let done = sqlx::query(sql).execute(&mut connection).await;
+            done.expect("executed");
+        });
     }
 
     /// Revisions of a tenant are 1, 2, 3 … up to the tenant's own.
