@@ -156,9 +156,15 @@ on_both_engines! {
         tx.commit().await.expect("committed");
 
         let next = db.app().await;
-        next.resume_reattribution().await.expect("resumed");
         let id = MessageId::parse("<S@x>").expect("an id");
-        let answer = next.get_attribution(TENANT, id, Revision(0)).await.expect("read");
+        let explain = async || {
+            let explained = next.explain_attribution(TENANT, id.key(), Revision(0)).await;
+            explained.expect("explained").reasoning.join(" ")
+        };
+        assert!(explain().await.contains("judged anew"));
+        next.resume_reattribution().await.expect("resumed");
+        assert!(!explain().await.contains("judged anew"));
+        let answer = next.get_attribution(TENANT, id.clone(), Revision(0)).await.expect("read");
         assert_eq!(answer.attribution.verdict, Verdict::NotAPerson);
         assert_eq!(next.get_tenant(TENANT).await.expect("read").reattribute_after, None);
         db.assert_gapless(TENANT).await;
