@@ -1,27 +1,18 @@
 //! IngestAuditBatch: audit records in, attributions changed.
 
-use super::{App, Error, Result, now, secret::Secret};
+pub use super::prepared::MAX_RECORDS;
+use super::{
+    App, Error, Result, now,
+    prepared::{Prepared, prepare},
+};
 use crate::{
-    audit::{self, Decoded},
     domain::{
-        AdminChange, Evidence, Message, MessageId, MessageKey, QuarantineReason, QuarantinedRecord,
-        Revision, SendEvent, Tenant, TenantId,
+        AdminChange, Evidence, Message, MessageKey, QuarantineReason, Revision, Tenant, TenantId,
     },
     store::{Tx, retrying},
 };
 use bytes::Bytes;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-/// Records of one batch.
-pub const MAX_RECORDS: usize = 10_000;
-/// Problems that a receipt tells of one by one.
-const MAX_PROBLEMS: usize = 100;
-/// Operations that a receipt counts by name.
-const MAX_OPERATIONS: usize = 100;
-const OTHER_OPERATIONS: &str = "(other)";
+use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -55,18 +46,6 @@ pub struct RecordProblem {
     pub index: u64,
     pub reason: QuarantineReason,
     pub detail: String,
-}
-
-/// A batch, decoded and sorted by message.
-#[derive(Debug, Default)]
-struct Prepared {
-    events: BTreeMap<MessageKey, (Option<MessageId>, Vec<SendEvent>)>,
-    admin_changes: BTreeSet<AdminChange>,
-    /// How many records `admin_changes` came from.
-    admin_records: u64,
-    quarantined: Vec<QuarantinedRecord>,
-    /// Without what only the store can tell.
-    receipt: Receipt,
 }
 
 impl App {
@@ -168,76 +147,4 @@ fn check_consent(tenant: &Tenant) -> Result<()> {
 async fn store_admin_changes(tx: &mut dyn Tx, prepared: &Prepared) -> Result<u64> {
     let changes: Vec<AdminChange> = prepared.admin_changes.iter().cloned().collect();
     Ok(tx.put_admin_changes(&changes).await?)
-}
-
-/// Decodes all records and sorts them out.
-fn prepare(batch: &Batch, secret: &Secret) -> Result<Prepared> {
-    if let Some(error) = audit::microsoft_error(&batch.content) {
-        return Err(Error::ContentIsAnError { code: error.code });
-    }
-    let content = audit::decode_content(&batch.content, batch.tenant)
-        .map_err(|_| Error::ContentNotRecognised)?;
-    let records = batch
-        .records
-        .iter()
-        .flat_map(|record| audit::decode_record(record, batch.tenant));
-    let mut prepared = Prepared::default();
-    for record in content.chain(records) {
-        if prepared.receipt.received as usize >= MAX_RECORDS {
-            return Err(Error::TooManyRecords { max: MAX_RECORDS });
-        }
-        prepared.add(record, secret);
-    }
-    Ok(prepared)
-}
-
-impl Prepared {
-    fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
-        let receipt = &mut self.receipt;
-        let index = receipt.received;
-        receipt.received += 1;
-        match record.decoded {
-            Ok(Decoded::Send { message, event }) => {
-                let id = message.id().cloned();
-                let (_, events) = self
-                    .events
-                    .entry(message.key())
-                    .or_insert_with(|| (id, Vec::new()));
-                events.push(event);
-            }
-            Ok(Decoded::Admin(change)) => {
-                self.admin_records += 1;
-                self.admin_changes.insert(change);
-            }
-            Ok(Decoded::Ignored { operation }) => {
-                receipt.ignored += 1;
-                let known = receipt.ignored_operations.contains_key(&operation)
-                    || receipt.ignored_operations.len() < MAX_OPERATIONS;
-                let name = if known {
-                    operation
-                } else {
-                    OTHER_OPERATIONS.into()
-                };
-                *receipt.ignored_operations.entry(name).or_default() += 1;
-            }
-            Err(problem) => {
-                receipt.quarantined += 1;
-                let foreign = problem.reason == QuarantineReason::ForeignTenant;
-                self.quarantined.push(QuarantinedRecord {
-                    digest: secret.digest(&record.bytes),
-                    reason: problem.reason,
-                    detail: problem.detail.clone(),
-                    received_at: now(),
-                    bytes: (!foreign).then(|| record.bytes.into_owned()),
-                });
-                if receipt.problems.len() < MAX_PROBLEMS {
-                    receipt.problems.push(RecordProblem {
-                        index,
-                        reason: problem.reason,
-                        detail: problem.detail,
-                    });
-                }
-            }
-        }
-    }
 }

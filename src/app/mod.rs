@@ -15,6 +15,7 @@ pub mod list_mailboxes;
 pub mod list_tenants;
 pub mod lookup_attributions;
 mod page;
+mod prepared;
 pub mod put_mailboxes;
 mod reattribute;
 pub mod register_tenant;

@@ -6,7 +6,7 @@
 //! | file | |
 //! |---|---|
 //! | `queries.rs` | every statement that both engines run, as text |
-//! | `sql.rs` | `Store` and `Tx` over these statements, for any engine |
+//! | `sql.rs`, `sql/tx.rs` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `error.rs` | which database errors mean what |

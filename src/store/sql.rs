@@ -1,19 +1,21 @@
-//! [`Store`] and [`Tx`] over the statements of `queries.rs`, for any [`Engine`].
+//! [`Store`] over the statements of `queries.rs`, for any [`Engine`]; its [`Tx`] is in `tx.rs`.
+
+mod tx;
 
 use super::{
     RangeFilter, RangePosition, Result, Snapshot, Store, StoreError, Tx, queries,
-    rows::{AnswerRow, AsOf, MailboxRow, MessageRow, Micros, TenantRow, mailbox_kind, signed},
+    rows::{AnswerRow, AsOf, MailboxRow, MessageRow, Micros, TenantRow, signed},
 };
 use crate::domain::{
-    AdminChange, Answer, ChangeKind, Mailbox, Message, MessageKey, QuarantinedRecord, Revision,
-    Tenant, TenantId, Timestamp, Verdict,
+    Answer, Mailbox, Message, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Transaction,
-    Type, query, query_as, query_scalar,
+    ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type, query,
+    query_as, query_scalar,
 };
 use std::{future::Future, time::Duration};
+use tx::SqlTx;
 use uuid::Uuid;
 
 /// Binds the columns of `tenant`, $1 to $13, to a query of either kind.
@@ -39,6 +41,8 @@ macro_rules! bind_tenant {
             .bind(last(tenant.readiness.agent_side))
     }};
 }
+
+use bind_tenant;
 
 /// What differs between the databases.
 pub(super) trait Engine: Database + Sized {
@@ -291,174 +295,4 @@ fn snapshot<R, T>(
         as_of: Revision(as_of),
         value: value?,
     }))
-}
-
-struct SqlTx<E: Engine> {
-    tx: Transaction<'static, E>,
-    tenant: Tenant,
-}
-
-#[async_trait]
-impl<E: Engine> Tx for SqlTx<E>
-where
-    for<'c> &'c mut E::Connection: Executor<'c, Database = E>,
-    E::Arguments: IntoArguments<E>,
-    for<'q> Uuid: Encode<'q, E> + Type<E>,
-    for<'q> Option<Uuid>: Encode<'q, E>,
-    for<'q> String: Encode<'q, E> + Type<E>,
-    for<'q> &'q str: Encode<'q, E> + Type<E>,
-    for<'q> i64: Encode<'q, E> + Type<E>,
-    for<'q> bool: Encode<'q, E> + Type<E>,
-    for<'q> Vec<u8>: Encode<'q, E> + Type<E>,
-    for<'q> Option<Vec<u8>>: Encode<'q, E>,
-    for<'q> Micros: Encode<'q, E> + Type<E>,
-    for<'q> Option<Micros>: Encode<'q, E>,
-    for<'r> (Uuid,): FromRow<'r, E::Row>,
-    for<'r> MailboxRow: FromRow<'r, E::Row>,
-    for<'r> MessageRow: FromRow<'r, E::Row>,
-{
-    fn tenant(&self) -> &Tenant {
-        &self.tenant
-    }
-
-    async fn mailboxes(&mut self) -> Result<Vec<Mailbox>> {
-        let tenant = self.tenant.id;
-        let rows: Vec<MailboxRow> = query_as(queries::MAILBOXES)
-            .bind(tenant.0)
-            .bind("")
-            .bind(i64::MAX)
-            .fetch_all(&mut *self.tx)
-            .await?;
-        rows.into_iter()
-            .map(|row| row.into_mailbox(tenant))
-            .collect()
-    }
-
-    async fn messages(&mut self, keys: &[MessageKey]) -> Result<Vec<Message>> {
-        let tenant = self.tenant.id;
-        let rows: Vec<MessageRow> = query_as(E::MESSAGES)
-            .bind(tenant.0)
-            .bind(E::keys(keys))
-            .fetch_all(&mut *self.tx)
-            .await?;
-        rows.into_iter()
-            .map(|row| row.into_message(tenant))
-            .collect()
-    }
-
-    async fn messages_after(&mut self, after: MessageKey, limit: u32) -> Result<Vec<Message>> {
-        let tenant = self.tenant.id;
-        let rows: Vec<MessageRow> = query_as(queries::MESSAGES_AFTER)
-            .bind(tenant.0)
-            .bind(after.0)
-            .bind(i64::from(limit))
-            .fetch_all(&mut *self.tx)
-            .await?;
-        rows.into_iter()
-            .map(|row| row.into_message(tenant))
-            .collect()
-    }
-
-    async fn put_messages(&mut self, messages: &[Message]) -> Result<()> {
-        let tenant = self.tenant.id;
-        let rows = messages.iter().map(|m| MessageRow::of(tenant, m)).collect();
-        Ok(E::put_messages(&mut self.tx, rows).await?)
-    }
-
-    async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64> {
-        let mut new = 0;
-        for change in changes {
-            let parameters: serde_json::Map<String, serde_json::Value> = change
-                .parameters
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone().into()))
-                .collect();
-            let stored: Option<(Uuid,)> = query_as(queries::PUT_ADMIN_CHANGE)
-                .bind(self.tenant.id.0) // $1 tenant_id
-                .bind(change.record_id) // $2 record_id
-                .bind(change.digest()) // $3 digest
-                .bind(Micros::from(change.time)) // $4 happened_at
-                .bind(change.operation) // $5 operation
-                .bind(change.actor.as_str()) // $6 actor
-                .bind(change.target.as_str()) // $7 target
-                .bind(change.failed) // $8 failed
-                .bind(serde_json::Value::Object(parameters).to_string()) // $9 parameters
-                .fetch_optional(&mut *self.tx)
-                .await?;
-            new += u64::from(stored.is_some());
-        }
-        Ok(new)
-    }
-
-    async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
-        for record in records {
-            query(queries::PUT_QUARANTINED)
-                .bind(self.tenant.id.0) // $1 tenant_id
-                .bind(Uuid::from_bytes(record.digest)) // $2 digest
-                .bind(record.reason.name()) // $3 reason
-                .bind(record.detail.as_str()) // $4 detail
-                .bind(Micros::from(record.received_at)) // $5 received_at
-                .bind(record.bytes.clone()) // $6 bytes
-                .execute(&mut *self.tx)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn put_mailboxes(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
-        for mailbox in mailboxes {
-            query(queries::PUT_MAILBOX)
-                .bind(self.tenant.id.0) // $1 tenant_id
-                .bind(mailbox.address.as_str()) // $2 address
-                .bind(mailbox_kind(mailbox.kind)) // $3 kind
-                .bind(mailbox.aliases.join(" ")) // $4 aliases
-                .bind(mailbox.display_name.as_str()) // $5 display_name
-                .bind(mailbox.guid) // $6 mailbox_guid
-                .bind(mailbox.object_id) // $7 object_id
-                .execute(&mut *self.tx)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn remove_mailboxes(&mut self, addresses: &[String]) -> Result<()> {
-        for address in addresses {
-            query(queries::REMOVE_MAILBOX)
-                .bind(self.tenant.id.0) // $1 tenant_id
-                .bind(address.as_str()) // $2 address
-                .execute(&mut *self.tx)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn put_tenant(&mut self, tenant: &Tenant) -> Result<()> {
-        bind_tenant!(query(queries::PUT_TENANT), tenant)
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
-    }
-
-    async fn append_change(
-        &mut self,
-        revision: Revision,
-        committed_at: Timestamp,
-        messages: &[(MessageKey, ChangeKind)],
-    ) -> Result<()> {
-        let packed = messages
-            .iter()
-            .flat_map(|(key, kind)| std::iter::once(*kind as u8).chain(key.0.into_bytes()));
-        query(queries::APPEND_CHANGE)
-            .bind(self.tenant.id.0) // $1 tenant_id
-            .bind(signed(revision)) // $2 revision
-            .bind(Micros::from(committed_at)) // $3 committed_at
-            .bind(packed.collect::<Vec<u8>>()) // $4 messages
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
-    }
-
-    async fn commit(self: Box<Self>) -> Result<()> {
-        Ok(self.tx.commit().await?)
-    }
 }

@@ -1,0 +1,105 @@
+//! A batch before it meets the store: decoded, and sorted by message.
+
+use super::{
+    Error, Result,
+    ingest_audit_batch::{Batch, Receipt, RecordProblem},
+    now,
+    secret::Secret,
+};
+use crate::{
+    audit::{self, Decoded},
+    domain::{AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, SendEvent},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records of one batch.
+pub const MAX_RECORDS: usize = 10_000;
+/// Problems that a receipt tells of one by one.
+const MAX_PROBLEMS: usize = 100;
+/// Operations that a receipt counts by name.
+const MAX_OPERATIONS: usize = 100;
+const OTHER_OPERATIONS: &str = "(other)";
+
+/// A batch, decoded and sorted by message.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    pub(super) events: BTreeMap<MessageKey, (Option<MessageId>, Vec<SendEvent>)>,
+    pub(super) admin_changes: BTreeSet<AdminChange>,
+    /// How many records `admin_changes` came from.
+    pub(super) admin_records: u64,
+    pub(super) quarantined: Vec<QuarantinedRecord>,
+    /// Without what only the store can tell.
+    pub(super) receipt: Receipt,
+}
+
+/// Decodes all records and sorts them out.
+pub(super) fn prepare(batch: &Batch, secret: &Secret) -> Result<Prepared> {
+    if let Some(error) = audit::microsoft_error(&batch.content) {
+        return Err(Error::ContentIsAnError { code: error.code });
+    }
+    let content = audit::decode_content(&batch.content, batch.tenant)
+        .map_err(|_| Error::ContentNotRecognised)?;
+    let records = batch
+        .records
+        .iter()
+        .flat_map(|record| audit::decode_record(record, batch.tenant));
+    let mut prepared = Prepared::default();
+    for record in content.chain(records) {
+        if prepared.receipt.received as usize >= MAX_RECORDS {
+            return Err(Error::TooManyRecords { max: MAX_RECORDS });
+        }
+        prepared.add(record, secret);
+    }
+    Ok(prepared)
+}
+
+impl Prepared {
+    fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
+        let receipt = &mut self.receipt;
+        let index = receipt.received;
+        receipt.received += 1;
+        match record.decoded {
+            Ok(Decoded::Send { message, event }) => {
+                let id = message.id().cloned();
+                let (_, events) = self
+                    .events
+                    .entry(message.key())
+                    .or_insert_with(|| (id, Vec::new()));
+                events.push(event);
+            }
+            Ok(Decoded::Admin(change)) => {
+                self.admin_records += 1;
+                self.admin_changes.insert(change);
+            }
+            Ok(Decoded::Ignored { operation }) => {
+                receipt.ignored += 1;
+                let known = receipt.ignored_operations.contains_key(&operation)
+                    || receipt.ignored_operations.len() < MAX_OPERATIONS;
+                let name = if known {
+                    operation
+                } else {
+                    OTHER_OPERATIONS.into()
+                };
+                *receipt.ignored_operations.entry(name).or_default() += 1;
+            }
+            Err(problem) => {
+                receipt.quarantined += 1;
+                let foreign = problem.reason == QuarantineReason::ForeignTenant;
+                self.quarantined.push(QuarantinedRecord {
+                    digest: secret.digest(&record.bytes),
+                    reason: problem.reason,
+                    detail: problem.detail.clone(),
+                    received_at: now(),
+                    bytes: (!foreign).then(|| record.bytes.into_owned()),
+                });
+                if receipt.problems.len() < MAX_PROBLEMS {
+                    receipt.problems.push(RecordProblem {
+                        index,
+                        reason: problem.reason,
+                        detail: problem.detail,
+                    });
+                }
+            }
+        }
+    }
+}
