@@ -14,12 +14,15 @@
 //!    matter, or a problem that fails alone (`audit/mod.rs`).
 //! 3. In one transaction ([`store::Store::begin`]) the tenant's row is locked, its consent
 //!    checked, and the stored messages that the batch touches are read ([`store::Tx`]).
-//! 4. [`domain::Message::merge`] adds the events to the evidence of each message and judges
-//!    it: [`domain::attribute()`], a pure function of two sets. So neither order nor repeats
-//!    nor the split into batches can change an answer.
+//! 4. What the events teach about people and mailboxes joins the tenant's directory
+//!    (`app/directories.rs`, [`domain::lesson`]); [`domain::Message::merge`] adds them to the
+//!    evidence of each message and judges it: [`domain::attribute()`], a pure function of two
+//!    sets. So neither order nor repeats nor the split into batches can change an answer.
 //! 5. Only rows that changed are written, with the tenant's next revision and one `change`
 //!    row (`store/sql.rs`, `store/postgres.rs`, `store/sqlite.rs`); then it commits.
-//! 6. The answers go to the [`cache`], and the caller gets its counts and the revision.
+//! 6. The answers go to the [`cache`], and the caller gets its counts and the revision. Where
+//!    a lesson changes who somebody is, the stored messages that it touches are judged anew
+//!    before that, as ordinary revisions (`app/reattribute.rs`).
 //!
 //! # One answer out
 //!

@@ -124,6 +124,7 @@ pub async fn serve(
 /// database goes the same way as what it does through a server.
 pub fn in_process(app: Arc<App>) -> Channel {
     let (client, server) = tokio::io::duplex(1 << 20);
+    tokio::spawn(resume(Arc::clone(&app)));
     tokio::spawn(async move {
         let (_, health) = health::new().await;
         let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
@@ -156,15 +157,15 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .layer(layers::EdgeLayer)
 }
 
-/// Ends what another process began and did not end: at the start, and now and then for
-/// replicas that died since.
+/// Ends what a call or another process began and did not end: at the start, when a call says
+/// so, and now and then for replicas that died since.
 async fn resume(app: Arc<App>) {
     loop {
         let resumed = app.detached(|app| async move { app.resume_reattribution().await });
         if let Err(error) = resumed.await {
-            tracing::warn!(%error, "cannot look for changed registers yet");
+            tracing::warn!(%error, "cannot look for changed directories yet");
         }
-        tokio::time::sleep(RESUME).await;
+        let _ = tokio::time::timeout(RESUME, app.unsettled()).await;
     }
 }
 

@@ -1,35 +1,48 @@
 //! Directories of tenants, kept between calls: every write and every range needs one.
 
-use super::Result;
+use super::{Result, Write};
 use crate::{
-    domain::{Directory, Generation, Tenant, TenantId},
-    store::{Store, Tx},
+    domain::{Directory, Generation, Lesson, Message, MessageKey, SendEvent, Tenant, TenantId},
+    store::Store,
 };
 use moka::sync::Cache;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+use uuid::Uuid;
 
-/// Tenants whose directory is kept.
-const CAPACITY: u64 = 1_000;
+/// Entries and lessons that are kept, of all tenants together. A tenant of 5,000 people has
+/// about 30,000.
+const CAPACITY: u64 = 1_000_000;
+
+type Key = (TenantId, Generation, i64);
 
 /// A directory belongs to one (generation, version) of the tenant's row, so it is never
 /// older than that row. A reader may file a newer register under the version that it read
 /// just before; a writer cannot come across that, because it holds the tenant's lock.
 #[derive(Debug)]
-pub(super) struct Directories(Cache<(TenantId, Generation, i64), Arc<Directory>>);
+pub(super) struct Directories(Cache<Key, Arc<Directory>>);
 
 impl Default for Directories {
     fn default() -> Self {
-        Self(Cache::new(CAPACITY))
+        let weight = |_: &Key, directory: &Arc<Directory>| {
+            u32::try_from(directory.len() + 10).unwrap_or(u32::MAX)
+        };
+        Self(
+            Cache::builder()
+                .max_capacity(CAPACITY)
+                .weigher(weight)
+                .build(),
+        )
     }
 }
 
 impl Directories {
-    pub(super) async fn of_tx(&self, tx: &mut dyn Tx) -> Result<Arc<Directory>> {
-        let key = key(tx.tenant());
+    async fn of_write(&self, write: &mut Write) -> Result<Arc<Directory>> {
+        let key = key(write.tenant());
         if let Some(directory) = self.0.get(&key) {
             return Ok(directory);
         }
-        let directory = Arc::new(Directory::new(tx.mailboxes().await?));
+        let mailboxes = write.mailboxes().await?;
+        let directory = Arc::new(Directory::new(mailboxes, write.lessons().await?));
         self.0.insert(key, Arc::clone(&directory));
         Ok(directory)
     }
@@ -44,12 +57,77 @@ impl Directories {
             return Ok(directory);
         }
         let mailboxes = store.mailboxes(tenant.id, "", u32::MAX).await?;
-        let directory = Arc::new(Directory::new(mailboxes));
+        let directory = Arc::new(Directory::new(mailboxes, store.lessons(tenant.id).await?));
         self.0.insert(key, Arc::clone(&directory));
         Ok(directory)
     }
+
+    /// The directory under which a write judges, after it has learned from these events. What
+    /// is new goes into the store, and `tenant` notes whom it has to reach.
+    pub(super) async fn learn(
+        &self,
+        write: &mut Write,
+        tenant: &mut Tenant,
+        events: impl Iterator<Item = &SendEvent>,
+    ) -> Result<Arc<Directory>> {
+        let directory = self.of_write(write).await?;
+        let mut lessons: Vec<Lesson> = Vec::new();
+        for event in events {
+            directory.untaught(event, &mut lessons);
+        }
+        if lessons.is_empty() {
+            return Ok(directory);
+        }
+        let lessons = earliest(lessons);
+        write.put_lessons(&lessons).await?;
+        tenant.directory_version += 1;
+        let learned = directory.learn(&lessons);
+        if learned.renamed {
+            tenant.reattribute_after = Some(Uuid::nil());
+        }
+        if learned.introduced {
+            tenant.taught |= !write.messages_taught(1).await?.is_empty();
+        }
+        Ok(Arc::new(learned.directory))
+    }
+
+    /// Call it after the commit of what [`Self::learn`] made of the directory.
+    pub(super) fn keep(&self, tenant: &Tenant, directory: Arc<Directory>) {
+        self.0.insert(key(tenant), directory);
+    }
 }
 
-fn key(tenant: &Tenant) -> (TenantId, Generation, i64) {
+/// Of the same lesson several times the earliest, which one statement can store.
+fn earliest(mut lessons: Vec<Lesson>) -> Vec<Lesson> {
+    let order = |a: &Lesson, b: &Lesson| {
+        let said = a
+            .identity
+            .cmp(&b.identity)
+            .then_with(|| a.address.cmp(&b.address));
+        said.then_with(|| a.named_by.cmp(&b.named_by))
+    };
+    lessons.sort_by(|a, b| order(a, b).then_with(|| a.first_seen.cmp(&b.first_seen)));
+    lessons.dedup_by(|later, kept| order(later, kept).is_eq());
+    lessons
+}
+
+/// Notes what the messages wait for, so that a lesson finds them.
+pub(super) async fn note_waiting(
+    write: &mut Write,
+    directory: &Directory,
+    messages: &[Message],
+) -> Result<()> {
+    let mut waiting: BTreeSet<(_, MessageKey)> = BTreeSet::new();
+    for message in messages {
+        for event in message.evidence.events() {
+            let unknown = directory.waits_for(event).into_iter();
+            waiting.extend(unknown.map(|identity| (identity.into_owned(), message.key)));
+        }
+    }
+    let waiting: Vec<_> = waiting.into_iter().collect();
+    Ok(write.put_waiting(&waiting).await?)
+}
+
+fn key(tenant: &Tenant) -> Key {
     (tenant.id, tenant.generation, tenant.directory_version)
 }

@@ -2,8 +2,11 @@
 
 pub use super::prepared::MAX_RECORDS;
 use super::{
-    App, Error, Result, now,
+    App, Error, Result,
+    directories::note_waiting,
+    now,
     prepared::{Prepared, prepare},
+    reattribute::Until,
 };
 use crate::{
     domain::{
@@ -13,6 +16,10 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
+
+/// What a batch teaches reaches older messages before it is acknowledged, up to this number
+/// of transactions. More is rare, and goes on behind its back.
+const SETTLE_AT_ONCE: Until = Until::Chunks(5);
 
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -59,11 +66,25 @@ impl App {
         if validate_only {
             return self.validate(tenant, prepared).await;
         }
-        retrying(|| self.ingest_once(tenant, &prepared)).await
+        let (mut receipt, settled) = retrying(|| self.ingest_once(tenant, &prepared)).await?;
+        if !settled {
+            // it is committed: what is left to do must not fail it
+            match self.reattribute(tenant, SETTLE_AT_ONCE).await {
+                Ok((reattributed, revision)) => {
+                    receipt.changed_messages += reattributed;
+                    receipt.revision = revision;
+                }
+                Err(error) => {
+                    tracing::warn!(%tenant, %error, "lessons have not reached all messages yet");
+                }
+            }
+        }
+        Ok(receipt)
     }
 
-    /// The transaction: lock and consent, read, merge, write what changed, commit, cache.
-    async fn ingest_once(&self, id: TenantId, prepared: &Prepared) -> Result<Receipt> {
+    /// The transaction: lock and consent, learn, read, merge, write what changed, commit, cache.
+    /// Also tells whether every message knows what was learned.
+    async fn ingest_once(&self, id: TenantId, prepared: &Prepared) -> Result<(Receipt, bool)> {
         let mut tx = self.begin(id).await?;
         check_consent(tx.tenant())?;
         let mut tenant = tx.tenant().clone();
@@ -75,7 +96,11 @@ impl App {
         tx.put_quarantined(&prepared.quarantined).await?;
 
         let revision = tenant.revision.next();
-        let directory = self.directories.of_tx(&mut *tx).await?;
+        let events = || prepared.events.values().flat_map(|(_, events)| events);
+        let directory = self
+            .directories
+            .learn(&mut tx, &mut tenant, events())
+            .await?;
         let keys: Vec<MessageKey> = prepared.events.keys().copied().collect();
         let stored = tx.messages(&keys).await?;
         let mut stored: BTreeMap<MessageKey, Message> = stored
@@ -102,22 +127,24 @@ impl App {
                 touched.push(merged.message);
             }
         }
-        for event in prepared.events.values().flat_map(|(_, events)| events) {
+        for event in events() {
             tenant.readiness.see(event.side, event.time);
         }
         if admin_new > 0 || !dirty.is_empty() {
             tenant.revision = revision;
             tx.put_messages(&dirty).await?;
+            note_waiting(&mut tx, &directory, &dirty).await?;
             tx.append_change(revision, now(), &changes).await?;
         }
         if tenant != *tx.tenant() {
             tx.put_tenant(&tenant).await?;
         }
         tx.commit().await?;
+        self.directories.keep(&tenant, directory);
         touched.append(&mut dirty);
         self.cache_messages(&tenant, &touched).await;
         receipt.revision = tenant.revision;
-        Ok(receipt)
+        Ok((receipt, tenant.is_settled()))
     }
 
     async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Receipt> {

@@ -62,16 +62,16 @@ impl App {
         })
     }
 
-    /// Answers carry primary addresses; a caller may know another one.
+    /// Answers carry one name of a mailbox or an agent; a caller may know another one.
     async fn resolve_aliases(&self, tenant: &Tenant, filter: &mut RangeFilter) -> Result<()> {
         if filter.mailbox.is_some() || filter.agent.is_some() {
             let directory = self.directories.of_tenant(&*self.store, tenant).await?;
-            for address in [&mut filter.mailbox, &mut filter.agent]
-                .into_iter()
-                .flatten()
-            {
-                *address = directory.canonical(address).to_owned();
-            }
+            filter.mailbox = filter.mailbox.as_deref().and_then(|mailbox| {
+                let name = directory.mailbox_name(Some(mailbox), None);
+                name.map(str::to_owned)
+            });
+            let agent = filter.agent.as_deref();
+            filter.agent = agent.map(|agent| directory.agent_name(agent).to_owned());
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ use std::{
     sync::Arc,
     time::SystemTime,
 };
-use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OnceCell, OwnedMutexGuard};
 use tracing::Instrument as _;
 
 /// What every use case works with.
@@ -48,6 +48,8 @@ pub struct App {
     cache: Arc<dyn Cache>,
     directories: Directories,
     queues: Moka<TenantId, Arc<Mutex<()>>>,
+    /// Rung where a call leaves messages to be judged anew by somebody else.
+    unsettled: Notify,
     /// Read once: from the key file, else from the store, which makes it.
     secret: OnceCell<Arc<Secret>>,
 }
@@ -60,6 +62,7 @@ impl App {
             cache,
             directories: Directories::default(),
             queues: Moka::new(QUEUES),
+            unsettled: Notify::new(),
             secret: OnceCell::new_with(secret.map(|secret| Arc::new(Secret::new(&secret)))),
         }
     }

@@ -1,6 +1,6 @@
 //! PutMailboxes.
 
-use super::{App, Error, Result, now};
+use super::{App, Error, Result, now, reattribute::Until};
 use crate::{
     domain::{Mailbox, Revision, TenantId},
     store::retrying,
@@ -32,7 +32,7 @@ impl App {
     /// transaction. If that is interrupted it goes on at the next start or call.
     pub async fn put_mailboxes(&self, change: RegisterChange) -> Result<Changed> {
         let mut changed = retrying(|| self.change_register(&change)).await?;
-        let (reattributed, revision) = self.reattribute(change.tenant).await?;
+        let (reattributed, revision) = self.reattribute(change.tenant, Until::Settled).await?;
         changed.reattributed = reattributed;
         changed.revision = revision;
         Ok(changed)

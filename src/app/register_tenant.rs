@@ -38,6 +38,7 @@ impl App {
             generation: random_generation()?,
             directory_version: 0,
             reattribute_after: None,
+            taught: false,
             readiness: Readiness::default(),
         };
         if self.store.create_tenant(&tenant).await? {

@@ -48,6 +48,8 @@ pub(super) fn decode_send(native: &Native<'_>, operation: Operation) -> Result<D
         user_id,
         user_key: optional(lower_case(native, Field::UserKey)?),
         logon_user_sid,
+        sid_is_doubtful: owner_is_actor == Some(false)
+            && (logon_type.integer() == Some(0) || logon_type.is_one_of(&["Owner"])),
         object_id: native.get(Field::TokenObjectId).guid(),
         owner,
         owner_is_actor,

@@ -5,6 +5,7 @@ mod input;
 mod progress;
 mod register;
 mod send;
+mod settle;
 mod summary;
 
 use super::{
@@ -91,6 +92,9 @@ impl Import {
         });
         // not waited for: after an error it may sit on an idle standard input
         let summary = send::all(&api, self.tenant, &inputs, pieces).await;
+        if summary.is_accounted() {
+            settle::wait(&api, self.tenant).await?;
+        }
         if self.json {
             writeln!(io::stdout(), "{}", summary.json()?)?;
         } else if summary.tells_something() {

@@ -1,8 +1,7 @@
 //! Who an event's `UserId` is: a person, or something that is never an agent.
 
-use super::{Directory, Mailbox, SendEvent, directory::parse_address, send_event::UserType};
+use super::{Directory, Mailbox, SendEvent, directory::has_domain, send_event::UserType};
 use std::collections::BTreeSet;
-use uuid::Uuid;
 
 /// The actor of one event, before the events of the message are compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,35 +29,25 @@ impl Actor {
     /// `sent_as`: the mailboxes that the events of this message say it was sent as. One of
     /// them as the actor is the shared account itself, also where no register says so.
     pub fn of(event: &SendEvent, directory: &Directory, sent_as: &BTreeSet<String>) -> Self {
-        match event.user_type {
-            Some(UserType::Application | UserType::ServicePrincipal) => return Self::Application,
-            Some(
-                UserType::DcAdmin
-                | UserType::System
-                | UserType::CustomPolicy
-                | UserType::SystemPolicy,
-            ) => return Self::System,
-            // Admin is also what the system itself is written as: `UserId` decides
-            _ => {}
+        if let Some(service) = service_account(event) {
+            return service;
         }
-        let user_id = event.user_id.as_str();
-        if is_application(user_id) {
-            return Self::Application;
+        let address = Some(event.user_id.as_str()).filter(|user_id| has_domain(user_id));
+        if let Some(mailbox) = directory.account(event, address) {
+            return Self::account_of(mailbox);
         }
-        if is_system(user_id) {
-            return Self::System;
+        let Some(name) = directory.account_name(event, address) else {
+            return Self::Unresolved;
+        };
+        let own = event.owner.as_deref();
+        let own = own.filter(|_| event.owner_is_actor == Some(true));
+        let shared = [Some(name), address, own]
+            .into_iter()
+            .find_map(|name| sent_as.get(directory.mailbox_name(name, None)?));
+        match shared {
+            Some(mailbox) => Self::SharedMailbox(mailbox.clone()),
+            None => Self::Person(name.to_owned()),
         }
-        if let Some(address) = person_address(user_id) {
-            return match directory.mailbox(&address) {
-                Some(mailbox) => Self::account_of(mailbox),
-                None if sent_as.contains(&address) => Self::SharedMailbox(address),
-                None => Self::Person(address),
-            };
-        }
-        let object_id = event.object_id.or_else(|| Uuid::try_parse(user_id).ok());
-        object_id
-            .and_then(|object_id| directory.mailbox_by_object_id(object_id))
-            .map_or(Self::Unresolved, Self::account_of)
     }
 
     fn account_of(mailbox: &Mailbox) -> Self {
@@ -94,11 +83,19 @@ pub fn strip_claims(user_id: &str) -> &str {
     }
 }
 
-/// An `@` does not make a person: `app@sharepoint` has no domain.
-fn person_address(user_id: &str) -> Option<String> {
-    let address = parse_address(user_id)?;
-    let (_, domain) = address.rsplit_once('@')?;
-    domain.contains('.').then_some(address)
+/// What the event says to be no account of a person, whatever its name.
+pub(super) fn service_account(event: &SendEvent) -> Option<Actor> {
+    let user_id = event.user_id.as_str();
+    match event.user_type {
+        Some(UserType::Application | UserType::ServicePrincipal) => Some(Actor::Application),
+        Some(
+            UserType::DcAdmin | UserType::System | UserType::CustomPolicy | UserType::SystemPolicy,
+        ) => Some(Actor::System),
+        // Admin is also what the system itself is written as: `UserId` decides
+        _ if is_application(user_id) => Some(Actor::Application),
+        _ if is_system(user_id) => Some(Actor::System),
+        _ => None,
+    }
 }
 
 fn is_application(user_id: &str) -> bool {
@@ -142,23 +139,28 @@ pub(super) fn is_puid(user_key: &str) -> bool {
 mod tests {
     use super::*;
     use crate::domain::MailboxKind;
+    use uuid::Uuid;
 
     fn actor(user_id: &str, user_type: Option<UserType>) -> Actor {
-        let directory = Directory::new(vec![
-            mailbox(
-                "support@contoso.com",
-                MailboxKind::Shared,
-                &["help@contoso.com"],
-            ),
-            mailbox(
-                "anna@contoso.com",
-                MailboxKind::User,
-                &["anna.k@contoso.com"],
-            ),
-        ]);
+        let directory = Directory::new(
+            vec![
+                mailbox(
+                    "support@contoso.com",
+                    MailboxKind::Shared,
+                    &["help@contoso.com"],
+                ),
+                mailbox(
+                    "anna@contoso.com",
+                    MailboxKind::User,
+                    &["anna.k@contoso.com"],
+                ),
+            ],
+            [],
+        );
         let event = SendEvent {
             user_id: strip_claims(&user_id.to_lowercase()).to_owned(),
             user_type,
+            owner: None,
             ..crate::domain::attribute::tests::event(1)
         };
         Actor::of(

@@ -74,34 +74,25 @@ pub fn judge<'a>(evidence: &'a Evidence, directory: &Directory) -> Vec<Judged<'a
 /// The mailbox that was sent as. A plain `Send` does not say; but the log of a mailbox that
 /// is not the actor's own tells it.
 fn mailbox(event: &SendEvent, directory: &Directory) -> Option<String> {
-    let canonical = |address: &String| directory.canonical(address).to_owned();
-    let owner = event.owner.as_ref();
-    if event.operation == Operation::Send {
-        let registered = owner
-            .and_then(|owner| directory.mailbox(owner))
-            .or_else(|| directory.mailbox_by_guid(event.mailbox_guid?));
-        return match registered {
-            Some(mailbox) if !mailbox.kind.is_person() => Some(mailbox.address.clone()),
+    let owner = event.owner.as_deref();
+    let log = || directory.mailbox_name(owner, event.mailbox_guid);
+    let name = if event.operation == Operation::Send {
+        match directory.mailbox(owner, event.mailbox_guid) {
+            Some(mailbox) if !mailbox.kind.is_person() => Some(mailbox.address.as_str()),
             // an administrator's session on somebody's mailbox
-            _ if event.owner_is_actor == Some(false) => owner
-                .map(canonical)
-                .filter(|owner| owner != directory.canonical(&event.user_id)),
+            _ if event.owner_is_actor == Some(false) => {
+                let actor = directory.mailbox_name(Some(&event.user_id), None);
+                owner.and_then(|_| log()).filter(|_| log() != actor)
+            }
             _ => None,
-        };
-    }
-    event
-        .sent_as
-        .as_ref()
-        .map(canonical)
-        .or_else(|| {
-            let mailbox = directory.mailbox_by_guid(event.sent_as_guid?)?;
-            Some(mailbox.address.clone())
-        })
-        .or_else(|| match event.side {
+        }
+    } else {
+        directory
+            .mailbox_name(event.sent_as.as_deref(), event.sent_as_guid)
             // the owner of the log is the fallback, never the first choice
-            Side::Mailbox => owner.map(canonical),
-            Side::Agent => None,
-        })
+            .or_else(|| log().filter(|_| event.side == Side::Mailbox && owner.is_some()))
+    };
+    name.map(str::to_owned)
 }
 
 /// Events that share a stable identifier (the account's SID, its object id, its PUID) are of
@@ -234,7 +225,7 @@ pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
         basis: used.first().map(|one| one.basis()),
         agent_object_id: sole.and_then(|agent| {
             let told = used.iter().find_map(|one| one.event.object_id);
-            told.or_else(|| directory.mailbox(agent)?.object_id)
+            told.or_else(|| directory.registered(agent)?.object_id)
         }),
         confirmed: agent.is_some() && wrote(Side::Mailbox) && wrote(Side::Agent),
         contradicted: agent.is_some() && !strong.is_empty() && !plain.is_subset(&strong),

@@ -82,7 +82,7 @@ proptest! {
             restored.add([event.clone()]);
         }
         prop_assert_eq!(&once, &restored);
-        let directory = Directory::new(register);
+        let directory = Directory::new(register, []);
         prop_assert_eq!(attribute(&once, &directory), attribute(&other_way, &directory));
     }
 

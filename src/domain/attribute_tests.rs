@@ -24,6 +24,7 @@ pub(crate) fn event(record: u128) -> SendEvent {
         user_id: ANNA.into(),
         user_key: None,
         logon_user_sid: None,
+        sid_is_doubtful: false,
         object_id: None,
         owner: Some(ANNA.into()),
         owner_is_actor: Some(true),
@@ -33,7 +34,7 @@ pub(crate) fn event(record: u128) -> SendEvent {
     }
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     let start = Timestamp::parse("2026-03-01T09:00:00").expect("a time");
     Timestamp::from_micros(start.micros() + second * 1_000_000)
 }
@@ -75,7 +76,7 @@ fn judged(events: &[SendEvent]) -> Attribution {
 pub(super) fn judged_with(events: &[SendEvent], register: Vec<Mailbox>) -> Attribution {
     let mut evidence = Evidence::default();
     evidence.add(events.iter().cloned());
-    attribute(&evidence, &Directory::new(register))
+    attribute(&evidence, &Directory::new(register, []))
 }
 
 pub(super) fn register(address: &str, kind: MailboxKind, aliases: &[&str]) -> Mailbox {

@@ -1,6 +1,11 @@
 //! What is known of a tenant's mailboxes and people.
 
-use std::collections::HashMap;
+use super::{
+    Identity, Lesson, SendEvent,
+    actor::service_account,
+    lesson::{AccountNow, Lessons, NamedBy},
+};
+use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 /// Longest address that SMTP allows.
@@ -40,59 +45,244 @@ pub struct Mailbox {
     pub object_id: Option<Uuid>,
 }
 
-/// The register, indexed for [`super::attribute`].
+/// The register and the lessons, as [`super::attribute`] asks them. Where both speak, the
+/// register counts: people put it.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
+    register: Arc<Register>,
+    lessons: Lessons,
+}
+
+#[derive(Debug, Default)]
+struct Register {
     mailboxes: Vec<Mailbox>,
     by_address: HashMap<String, usize>,
     by_guid: HashMap<Uuid, usize>,
     by_object_id: HashMap<Uuid, usize>,
 }
 
+/// What new lessons make of a directory.
+#[derive(Debug)]
+pub struct Learned {
+    pub directory: Directory,
+    /// Something that was known is called differently now.
+    pub renamed: bool,
+    /// Something is known now that was not.
+    pub introduced: bool,
+}
+
 impl Directory {
     /// Entries must not share an address (the register refuses that). Where they share a
     /// GUID or an object id, the first in the order of addresses has it.
-    pub fn new(mut mailboxes: Vec<Mailbox>) -> Self {
+    pub fn new(mut mailboxes: Vec<Mailbox>, lessons: impl IntoIterator<Item = Lesson>) -> Self {
         mailboxes.sort_by(|a, b| a.address.cmp(&b.address));
-        let mut directory = Self::default();
+        let mut register = Register::default();
         for (at, mailbox) in mailboxes.iter().enumerate() {
             for address in mailbox.aliases.iter().chain([&mailbox.address]) {
-                directory.by_address.entry(address.clone()).or_insert(at);
+                register.by_address.entry(address.clone()).or_insert(at);
             }
             if let Some(guid) = mailbox.guid {
-                directory.by_guid.entry(guid).or_insert(at);
+                register.by_guid.entry(guid).or_insert(at);
             }
             if let Some(object_id) = mailbox.object_id {
-                directory.by_object_id.entry(object_id).or_insert(at);
+                register.by_object_id.entry(object_id).or_insert(at);
             }
         }
-        directory.mailboxes = mailboxes;
-        directory
+        register.mailboxes = mailboxes;
+        Self {
+            register: Arc::new(register),
+            lessons: Lessons::new(lessons),
+        }
     }
 
-    pub fn mailboxes(&self) -> &[Mailbox] {
-        &self.mailboxes
+    /// How many entries and lessons it holds.
+    pub fn len(&self) -> usize {
+        self.register.mailboxes.len() + self.lessons.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The entry that has this address, as its primary one or as an alias.
-    pub fn mailbox(&self, address: &str) -> Option<&Mailbox> {
-        self.by_address.get(address).map(|&at| &self.mailboxes[at])
+    pub fn registered(&self, address: &str) -> Option<&Mailbox> {
+        let at = self.register.by_address.get(address)?;
+        Some(&self.register.mailboxes[*at])
     }
 
-    pub fn mailbox_by_guid(&self, guid: Uuid) -> Option<&Mailbox> {
-        self.by_guid.get(&guid).map(|&at| &self.mailboxes[at])
+    fn registered_guid(&self, guid: Uuid) -> Option<&Mailbox> {
+        let at = self.register.by_guid.get(&guid)?;
+        Some(&self.register.mailboxes[*at])
     }
 
-    pub fn mailbox_by_object_id(&self, object_id: Uuid) -> Option<&Mailbox> {
-        self.by_object_id
-            .get(&object_id)
-            .map(|&at| &self.mailboxes[at])
+    fn registered_object(&self, object_id: Uuid) -> Option<&Mailbox> {
+        let at = self.register.by_object_id.get(&object_id)?;
+        Some(&self.register.mailboxes[*at])
     }
 
-    /// The primary address for an alias; any other address as it is.
-    pub fn canonical<'a>(&'a self, address: &'a str) -> &'a str {
-        self.mailbox(address)
-            .map_or(address, |mailbox| &mailbox.address)
+    /// No lesson speaks of it.
+    pub fn is_unknown(&self, identity: &Identity<'_>) -> bool {
+        self.lessons.names(identity).is_empty()
+    }
+
+    /// The entry of the register that the mailbox has, by any of its addresses.
+    pub fn mailbox(&self, address: Option<&str>, guid: Option<Uuid>) -> Option<&Mailbox> {
+        let learned = |guid| self.lessons.names(&Identity::Mailbox(guid)).iter();
+        let now = || self.lessons.mailbox_now(address?);
+        let siblings = |address| {
+            let mailboxes = self.lessons.mailboxes_called(address).iter();
+            mailboxes.flat_map(|mailbox| self.lessons.names(mailbox))
+        };
+        address
+            .and_then(|address| self.registered(address))
+            .or_else(|| self.registered_guid(guid?))
+            .or_else(|| learned(guid?).find_map(|name| self.registered(&name.address)))
+            .or_else(|| siblings(now()?).find_map(|name| self.registered(&name.address)))
+    }
+
+    /// What the mailbox is called that has this address or this GUID. A GUID is surer: an
+    /// address may have moved on.
+    pub fn mailbox_name<'a>(
+        &'a self,
+        address: Option<&'a str>,
+        guid: Option<Uuid>,
+    ) -> Option<&'a str> {
+        let learned = |guid| self.lessons.names(&Identity::Mailbox(guid)).first();
+        self.mailbox(address, guid)
+            .map(|mailbox| mailbox.address.as_str())
+            .or_else(|| Some(learned(guid?)?.address.as_str()))
+            .or_else(|| self.lessons.mailbox_now(address?))
+            .or(address)
+    }
+
+    /// The entry of the register for the account of an event whose `UserId` is `address`, or
+    /// no address.
+    pub fn account(&self, event: &SendEvent, address: Option<&str>) -> Option<&Mailbox> {
+        let own = event.owner_is_actor == Some(true);
+        let object_id = || {
+            let user_id = Uuid::try_parse(&event.user_id);
+            event.object_id.or(user_id.ok())
+        };
+        // what two people had tells nothing
+        let address = address.filter(|address| !self.lessons.account_now(address).reassigned);
+        address
+            .and_then(|address| self.registered(address))
+            .or_else(|| self.account_of(&self.known_account(event)?))
+            .or_else(|| self.registered(self.lessons.account_now(address?).name))
+            .or_else(|| self.registered(event.owner.as_deref().filter(|_| own)?))
+            .or_else(|| self.registered_guid(event.mailbox_guid.filter(|_| own)?))
+            .or_else(|| self.registered_object(object_id()?))
+    }
+
+    /// What the account of an event is called. `None`: nothing leads to a name.
+    pub fn account_name<'a>(
+        &'a self,
+        event: &'a SendEvent,
+        address: Option<&'a str>,
+    ) -> Option<&'a str> {
+        let known = self.known_account(event);
+        known
+            .and_then(|account| self.name_of(&account))
+            .or_else(|| Some(self.lessons.account_now(address?).name))
+    }
+
+    fn known_account<'a>(&self, event: &'a SendEvent) -> Option<Identity<'a>> {
+        event.account().find(|account| !self.is_unknown(account))
+    }
+
+    /// The entry of the register that the account has by any of its names. A name that
+    /// somebody else got later counts only while it is his own.
+    fn account_of(&self, account: &Identity<'_>) -> Option<&Mailbox> {
+        let names = self.lessons.names(account).iter().enumerate();
+        let mut his = names.filter(|(at, name)| {
+            *at == 0
+                || name.named_by != NamedBy::UserId
+                || !self.lessons.account_now(&name.address).reassigned
+        });
+        his.find_map(|(_, name)| self.registered(&name.address))
+    }
+
+    fn name_of(&self, account: &Identity<'_>) -> Option<&str> {
+        let name = self.lessons.names(account).first()?;
+        Some(self.lessons.account_now(&name.address).name)
+    }
+
+    /// What an agent is called whom the caller knows by this address.
+    pub fn agent_name<'a>(&'a self, address: &'a str) -> &'a str {
+        let now = self.lessons.account_now(address).name;
+        self.registered(address)
+            .or_else(|| self.registered(now))
+            .map_or(now, |mailbox| &mailbox.address)
+    }
+
+    /// The lessons among those of the event that it does not hold yet.
+    pub fn untaught(&self, event: &SendEvent, lessons: &mut Vec<Lesson>) {
+        let is_account = service_account(event).is_none();
+        for (identity, address, named_by) in event.teaches(is_account) {
+            if !self.lessons.holds(&identity, address, named_by, event.time) {
+                lessons.push(Lesson {
+                    identity: identity.into_owned(),
+                    address: address.to_owned(),
+                    named_by,
+                    first_seen: event.time,
+                });
+            }
+        }
+    }
+
+    /// What would tell more about the event, if a lesson spoke of it.
+    pub fn waits_for<'a>(&self, event: &'a SendEvent) -> Vec<Identity<'a>> {
+        let account = event.account().filter(|_| service_account(event).is_none());
+        let mailboxes = event.mailbox_guids().map(Identity::Mailbox);
+        let mut unknown: Vec<Identity<'a>> = account.chain(mailboxes).collect();
+        unknown.retain(|identity| self.is_unknown(identity));
+        unknown
+    }
+
+    pub fn learn(&self, lessons: &[Lesson]) -> Learned {
+        let mut after = self.clone();
+        for lesson in lessons {
+            after.lessons.add(lesson.clone());
+        }
+        let taught = || lessons.iter().map(|lesson| lesson.identity.borrowed());
+        let introduced = taught().any(|identity| self.is_unknown(&identity));
+        let (identities, addresses) = after.lessons.connected(taught());
+        let renamed_identity = |identity: &Identity<'_>| {
+            !self.is_unknown(identity) && self.identified(identity) != after.identified(identity)
+        };
+        let renamed_address = |address: &str| self.addressed(address) != after.addressed(address);
+        let renamed = identities.iter().any(renamed_identity)
+            || addresses.iter().any(|address| renamed_address(address));
+        Learned {
+            directory: after,
+            renamed,
+            introduced,
+        }
+    }
+
+    /// All that an answer can take from an identity: its entry of the register, its name.
+    fn identified(&self, identity: &Identity<'_>) -> (Option<&str>, Option<&str>) {
+        let (registered, name) = match identity {
+            Identity::Mailbox(guid) => (
+                self.mailbox(None, Some(*guid)),
+                self.mailbox_name(None, Some(*guid)),
+            ),
+            account => (self.account_of(account), self.name_of(account)),
+        };
+        (registered.map(|mailbox| mailbox.address.as_str()), name)
+    }
+
+    /// All that an answer can take from an address: as an account's, as a mailbox's.
+    fn addressed<'a>(
+        &'a self,
+        address: &'a str,
+    ) -> (AccountNow<'a>, Option<&'a str>, Option<&'a str>) {
+        let registered = self.mailbox(Some(address), None);
+        (
+            self.lessons.account_now(address),
+            registered.map(|mailbox| mailbox.address.as_str()),
+            self.mailbox_name(Some(address), None),
+        )
     }
 }
 
@@ -100,10 +290,29 @@ impl Directory {
 /// after it, no white space, no control characters, not too long.
 pub fn parse_address(text: &str) -> Option<String> {
     let text = text.trim();
-    let (local, domain) = text.rsplit_once('@')?;
-    let valid = !local.is_empty()
-        && !domain.is_empty()
-        && text.len() <= MAX_ADDRESS
-        && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    valid.then(|| text.to_lowercase())
+    is_address(text).then(|| text.to_lowercase())
 }
+
+fn is_address(text: &str) -> bool {
+    text.len() <= MAX_ADDRESS
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+        && text
+            .rsplit_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+}
+
+/// An address as people and mailboxes have it. An `@` is not enough: `app@sharepoint` is
+/// nobody's.
+pub fn has_domain(text: &str) -> bool {
+    is_address(text)
+        && text
+            .rsplit_once('@')
+            .is_some_and(|(_, domain)| domain.contains('.'))
+}
+
+#[cfg(test)]
+#[path = "directory_laws.rs"]
+mod laws;
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

@@ -40,7 +40,9 @@ fn event(one: &Judged<'_>) -> String {
         Side::Agent => "the agent side",
     };
     let actor = match &one.actor {
-        Actor::Person(address) => format!("names {address}"),
+        Actor::Person(address) if one.event.user_id == *address => format!("names {address}"),
+        // an alias, an older name, or an identifier that the directory knows
+        Actor::Person(address) => format!("names \"{}\", who is {address}", one.event.actor_id()),
         Actor::System => "is by the system itself".into(),
         Actor::Application => "is by an application".into(),
         Actor::SharedMailbox(address) => {

@@ -6,6 +6,7 @@
 //! | send event, side | [`send_event`] |
 //! | evidence | [`evidence`] |
 //! | directory, mailbox | [`directory`] |
+//! | what identifies an account, what records teach about it | [`identity`], [`lesson`] |
 //! | who an event's actor is | [`actor`] |
 //! | attribution, verdict, basis | [`attribution`] |
 //! | the rule: `attribute(evidence, directory)` | [`attribute`](mod@attribute) |
@@ -18,6 +19,8 @@ pub mod attribution;
 pub mod directory;
 pub mod evidence;
 pub mod explain;
+pub mod identity;
+pub mod lesson;
 pub mod merge;
 pub mod message;
 pub mod quarantine;
@@ -31,6 +34,8 @@ pub use attribute::attribute;
 pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
+pub use identity::Identity;
+pub use lesson::Lesson;
 pub use merge::{ChangeKind, Message};
 pub use message::{MessageId, MessageKey};
 pub use quarantine::{QuarantineReason, QuarantinedRecord};

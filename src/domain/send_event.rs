@@ -62,6 +62,8 @@ pub struct SendEvent {
     /// `UserKey`: the PUID of a person, the id of an application.
     pub user_key: Option<String>,
     pub logon_user_sid: Option<String>,
+    /// `LogonType` Owner, although the SIDs differ: the SID may not be that of `user_id`.
+    pub sid_is_doubtful: bool,
     /// `TokenObjectId`.
     pub object_id: Option<Uuid>,
     /// `MailboxOwnerUPN`: the address of the mailbox whose log this is.

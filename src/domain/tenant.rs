@@ -51,12 +51,21 @@ pub struct Tenant {
     pub registered_at: Timestamp,
     pub revision: Revision,
     pub generation: Generation,
-    /// Counts changes of the register: a [`super::Directory`] read at this number is current.
+    /// Counts changes of the register and of the lessons: a [`super::Directory`] read at this number is current.
     pub directory_version: i64,
     /// Where judging the stored messages anew goes on (a message key), while a changed
     /// directory has not reached all of them.
     pub reattribute_after: Option<Uuid>,
+    /// Messages wait for an identity that a lesson speaks of by now.
+    pub taught: bool,
     pub readiness: Readiness,
+}
+
+impl Tenant {
+    /// A changed directory has reached all stored messages.
+    pub fn is_settled(&self) -> bool {
+        self.reattribute_after.is_none() && !self.taught
+    }
 }
 
 /// First and last send event of each side that came in.

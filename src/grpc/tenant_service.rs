@@ -151,6 +151,7 @@ fn pb_tenant(tenant: Tenant) -> pb::Tenant {
     let (first_mailbox_side_event, last_mailbox_side_event) = split(tenant.readiness.mailbox_side);
     let (first_agent_side_event, last_agent_side_event) = split(tenant.readiness.agent_side);
     pb::Tenant {
+        settling: !tenant.is_settled(),
         tenant_id: tenant.id.to_string(),
         display_name: tenant.display_name,
         state: state.into(),

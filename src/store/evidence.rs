@@ -48,7 +48,7 @@ struct Event {
 }
 
 /// Bits 0–1: operation; 2: agent side; 3: failed; 4: administrator; 5: the record has both
-/// SIDs; 6: they are equal.
+/// SIDs; 6: they are equal; 7: the actor's SID is doubtful.
 mod flags {
     pub(super) const OPERATION: u32 = 0b11;
     pub(super) const AGENT_SIDE: u32 = 1 << 2;
@@ -56,6 +56,7 @@ mod flags {
     pub(super) const ADMIN: u32 = 1 << 4;
     pub(super) const BOTH_SIDS: u32 = 1 << 5;
     pub(super) const OWNER_IS_ACTOR: u32 = 1 << 6;
+    pub(super) const SID_IS_DOUBTFUL: u32 = 1 << 7;
 }
 
 pub(super) fn encode(evidence: &Evidence) -> Vec<u8> {
@@ -93,7 +94,8 @@ fn encode_event(event: &SendEvent) -> Event {
             | flag(event.failed, flags::FAILED)
             | flag(event.admin, flags::ADMIN)
             | flag(event.owner_is_actor.is_some(), flags::BOTH_SIDS)
-            | flag(event.owner_is_actor == Some(true), flags::OWNER_IS_ACTOR),
+            | flag(event.owner_is_actor == Some(true), flags::OWNER_IS_ACTOR)
+            | flag(event.sid_is_doubtful, flags::SID_IS_DOUBTFUL),
         user_type: event.user_type.map(|user_type| user_type as u32),
         user_id: event.user_id.clone(),
         user_key: event.user_key.clone(),
@@ -138,6 +140,7 @@ fn decode_event(event: Event) -> Result<SendEvent> {
         user_id: event.user_id,
         user_key: event.user_key,
         logon_user_sid: event.logon_user_sid,
+        sid_is_doubtful: has(flags::SID_IS_DOUBTFUL),
         object_id: optional(event.object_id)?,
         owner: event.owner,
         mailbox_guid: optional(event.mailbox_guid)?,

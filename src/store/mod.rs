@@ -20,8 +20,8 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, ChangeKind, Mailbox, Message, MessageKey, QuarantinedRecord, Revision,
-    Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, ChangeKind, Identity, Lesson, Mailbox, Message, MessageKey,
+    QuarantinedRecord, Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -29,7 +29,7 @@ use std::{fmt::Debug, path::Path, sync::Arc};
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 1..=2;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 2..=3;
 
 /// What was read, and the tenant's revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -79,11 +79,14 @@ pub trait Store: Send + Sync + Debug {
     /// At most `limit` tenants behind `after`, in the order of ids.
     async fn tenants(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>>;
 
-    /// Tenants whose stored messages a changed register has not reached yet.
+    /// Tenants whose stored messages a changed directory has not reached yet.
     async fn tenants_to_reattribute(&self) -> Result<Vec<TenantId>>;
 
     /// At most `limit` entries of the register behind `after`, in the order of addresses.
     async fn mailboxes(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Mailbox>>;
+
+    /// All lessons of a tenant, in no order.
+    async fn lessons(&self, tenant: TenantId) -> Result<Vec<Lesson>>;
 
     /// The answers of those keys that are stored, in no order; a key asked twice answers once.
     /// `None`: no such tenant.
@@ -124,6 +127,9 @@ pub trait Tx: Send {
     /// The whole register, in the order of addresses.
     async fn mailboxes(&mut self) -> Result<Vec<Mailbox>>;
 
+    /// All lessons, in no order.
+    async fn lessons(&mut self) -> Result<Vec<Lesson>>;
+
     /// The stored messages of these keys, in no order. The keys must be distinct.
     async fn messages(&mut self, keys: &[MessageKey]) -> Result<Vec<Message>>;
 
@@ -132,6 +138,19 @@ pub trait Tx: Send {
 
     /// Inserts or replaces. The keys must be distinct.
     async fn put_messages(&mut self, messages: &[Message]) -> Result<()>;
+
+    /// Adds lessons; of one that is there the earlier time stays.
+    async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()>;
+
+    /// Notes that messages wait for a lesson about an identity.
+    async fn put_waiting(&mut self, waiting: &[(Identity<'static>, MessageKey)]) -> Result<()>;
+
+    /// At most `limit` messages that wait for an identity of which there is a lesson by now,
+    /// in the order of keys.
+    async fn messages_taught(&mut self, limit: u32) -> Result<Vec<MessageKey>>;
+
+    /// These messages wait no longer for what there are lessons of.
+    async fn remove_taught(&mut self, keys: &[MessageKey]) -> Result<()>;
 
     /// Stores what is not there yet; tells how many that were.
     async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64>;

@@ -63,6 +63,7 @@ impl Engine for Postgres {
     const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
     const ANSWERS: &'static str = queries::answers!("= ANY($2)");
     const MESSAGES: &'static str = queries::messages!("= ANY($2)");
+    const REMOVE_TAUGHT: &'static str = queries::remove_taught!("= ANY($2)");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 

@@ -14,7 +14,7 @@ macro_rules! answer_columns {
 macro_rules! tenant_columns {
     () => {
         "tenant_id, display_name, consented_at, revoked_at, registered_at, generation, revision, \
-         directory_version, reattribute_after, mailbox_side_first, mailbox_side_last, \
+         directory_version, reattribute_after, taught, mailbox_side_first, mailbox_side_last, \
          agent_side_first, agent_side_last"
     };
 }
@@ -57,7 +57,19 @@ macro_rules! messages {
     };
 }
 
-pub(super) use {answer_columns, answers, messages, tenant, tenant_columns};
+/// What messages wait for and is known by now. By `waiting_by_message`.
+macro_rules! remove_taught {
+    ($in_keys:literal) => {
+        concat!(
+            "DELETE FROM waiting WHERE tenant_id = $1 AND message_key ",
+            $in_keys,
+            " AND EXISTS (SELECT 1 FROM lesson l \
+              WHERE l.tenant_id = waiting.tenant_id AND l.identity = waiting.identity)"
+        )
+    };
+}
+
+pub(super) use {answer_columns, answers, messages, remove_taught, tenant, tenant_columns};
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
@@ -77,22 +89,22 @@ pub(super) const FIRST_TENANTS: &str = concat!(
     " FROM tenant ORDER BY tenant_id LIMIT $1"
 );
 
-/// Reads the whole table, which is small, once at start.
+/// Reads the whole table, which is small, now and then.
 pub(super) const TENANTS_TO_REATTRIBUTE: &str =
-    "SELECT tenant_id FROM tenant WHERE reattribute_after IS NOT NULL";
+    "SELECT tenant_id FROM tenant WHERE reattribute_after IS NOT NULL OR taught";
 
 /// Answers the id if it was not there.
 pub(super) const CREATE_TENANT: &str = concat!(
     "INSERT INTO tenant (",
     tenant_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
      ON CONFLICT (tenant_id) DO NOTHING RETURNING tenant_id"
 );
 
 pub(super) const PUT_TENANT: &str = "UPDATE tenant SET display_name = $2, consented_at = $3, \
      revoked_at = $4, registered_at = $5, generation = $6, revision = $7, \
-     directory_version = $8, reattribute_after = $9, mailbox_side_first = $10, \
-     mailbox_side_last = $11, agent_side_first = $12, agent_side_last = $13 \
+     directory_version = $8, reattribute_after = $9, taught = $10, mailbox_side_first = $11, \
+     mailbox_side_last = $12, agent_side_first = $13, agent_side_last = $14 \
      WHERE tenant_id = $1";
 
 /// At most `$3` entries of the register behind `$2`. By primary key.
@@ -107,6 +119,30 @@ pub(super) const PUT_MAILBOX: &str = "INSERT INTO mailbox \
      mailbox_guid = excluded.mailbox_guid, object_id = excluded.object_id";
 
 pub(super) const REMOVE_MAILBOX: &str = "DELETE FROM mailbox WHERE tenant_id = $1 AND address = $2";
+
+/// All lessons. By primary key.
+pub(super) const LESSONS: &str = "SELECT tenant_id, identity, address, named_by, first_seen \
+     FROM lesson WHERE tenant_id = $1";
+
+/// Goes before the rows; [`KEEP_EARLIER`] behind them.
+pub(super) const PUT_LESSONS: &str =
+    "INSERT INTO lesson (tenant_id, identity, address, named_by, first_seen) ";
+
+pub(super) const KEEP_EARLIER: &str = " ON CONFLICT (tenant_id, identity, address, named_by) \
+     DO UPDATE SET first_seen = excluded.first_seen \
+     WHERE excluded.first_seen < lesson.first_seen";
+
+/// Goes before the rows; [`KEEP_WAITING`] behind them.
+pub(super) const PUT_WAITING: &str = "INSERT INTO waiting (tenant_id, identity, message_key) ";
+
+pub(super) const KEEP_WAITING: &str = " ON CONFLICT (tenant_id, identity, message_key) DO NOTHING";
+
+/// At most `$2` messages that wait for what is known by now. Both sides by primary key;
+/// few messages wait.
+pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT message_key FROM waiting w \
+     WHERE tenant_id = $1 AND EXISTS (SELECT 1 FROM lesson l \
+     WHERE l.tenant_id = w.tenant_id AND l.identity = w.identity) \
+     ORDER BY message_key LIMIT $2";
 
 /// One message with the tenant's revision of the same snapshot. By primary key.
 pub(super) const MESSAGE: &str = concat!(

@@ -2,8 +2,9 @@
 
 use super::{Result, StoreError, evidence};
 use crate::domain::{
-    Answer, Attribution, Basis, Generation, Mailbox, MailboxKind, Message, MessageId, MessageKey,
-    Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, Attribution, Basis, Generation, Identity, Lesson, Mailbox, MailboxKind, Message,
+    MessageId, MessageKey, Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
+    lesson::NamedBy,
 };
 use sqlx::{
     ColumnIndex, Decode, Encode, FromRow, Postgres, Row, Sqlite, Type,
@@ -128,6 +129,7 @@ pub(super) struct TenantRow {
     pub(super) revision: i64,
     pub(super) directory_version: i64,
     pub(super) reattribute_after: Option<Uuid>,
+    pub(super) taught: bool,
     pub(super) mailbox_side_first: Option<Micros>,
     pub(super) mailbox_side_last: Option<Micros>,
     pub(super) agent_side_first: Option<Micros>,
@@ -153,6 +155,7 @@ impl TenantRow {
             generation: Generation(self.generation),
             directory_version: self.directory_version,
             reattribute_after: self.reattribute_after,
+            taught: self.taught,
             readiness: Readiness {
                 mailbox_side: span(self.mailbox_side_first, self.mailbox_side_last),
                 agent_side: span(self.agent_side_first, self.agent_side_last),
@@ -195,6 +198,32 @@ impl MailboxRow {
             display_name: self.display_name,
             guid: self.mailbox_guid,
             object_id: self.object_id,
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(super) struct LessonRow {
+    pub(super) tenant_id: Uuid,
+    pub(super) identity: String,
+    pub(super) address: String,
+    pub(super) named_by: String,
+    pub(super) first_seen: Micros,
+}
+
+impl LessonRow {
+    pub(super) fn into_lesson(self, asked: TenantId) -> Result<Lesson> {
+        const TABLE: &str = "lesson";
+        check_tenant(asked, self.tenant_id, TABLE)?;
+        let identity = Identity::parse(&self.identity).map(Identity::into_owned);
+        let named_by = NamedBy::ALL
+            .into_iter()
+            .find(|by| by.name() == self.named_by);
+        Ok(Lesson {
+            identity: identity.ok_or_else(|| corrupt(TABLE, "identity"))?,
+            address: self.address,
+            named_by: named_by.ok_or_else(|| corrupt(TABLE, "named_by"))?,
+            first_seen: self.first_seen.into(),
         })
     }
 }

@@ -4,21 +4,21 @@ mod tx;
 
 use super::{
     RangeFilter, RangePosition, Result, Snapshot, Store, StoreError, Tx, queries,
-    rows::{AnswerRow, AsOf, MailboxRow, MessageRow, Micros, TenantRow, signed},
+    rows::{AnswerRow, AsOf, LessonRow, MailboxRow, MessageRow, Micros, TenantRow, signed},
 };
 use crate::domain::{
-    Answer, Mailbox, Message, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, Lesson, Mailbox, Message, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type, query,
-    query_as, query_scalar,
+    ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type,
+    database::HasStatementCache, query, query_as, query_scalar,
 };
 use std::{future::Future, time::Duration};
 use tx::SqlTx;
 use uuid::Uuid;
 
-/// Binds the columns of `tenant`, $1 to $13, to a query of either kind.
+/// Binds the columns of `tenant`, $1 to $14, to a query of either kind.
 macro_rules! bind_tenant {
     ($query:expr, $tenant:expr) => {{
         let tenant: &Tenant = $tenant;
@@ -35,6 +35,7 @@ macro_rules! bind_tenant {
             .bind(signed(tenant.revision))
             .bind(tenant.directory_version)
             .bind(tenant.reattribute_after)
+            .bind(tenant.taught)
             .bind(first(tenant.readiness.mailbox_side))
             .bind(last(tenant.readiness.mailbox_side))
             .bind(first(tenant.readiness.agent_side))
@@ -45,7 +46,7 @@ macro_rules! bind_tenant {
 use bind_tenant;
 
 /// What differs between the databases.
-pub(super) trait Engine: Database + Sized {
+pub(super) trait Engine: Database + HasStatementCache + Sized {
     /// Starts a write. SQLite takes its one write lock here.
     const BEGIN: &'static str;
     /// [`queries::tenant`] that waits for other writers of the tenant.
@@ -54,6 +55,8 @@ pub(super) trait Engine: Database + Sized {
     const ANSWERS: &'static str;
     /// [`queries::messages`] of the keys `$2`.
     const MESSAGES: &'static str;
+    /// [`queries::remove_taught`] of the keys `$2`.
+    const REMOVE_TAUGHT: &'static str;
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
@@ -116,6 +119,7 @@ where
     for<'r> (Vec<u8>,): FromRow<'r, E::Row>,
     for<'r> TenantRow: FromRow<'r, E::Row>,
     for<'r> MailboxRow: FromRow<'r, E::Row>,
+    for<'r> LessonRow: FromRow<'r, E::Row>,
     for<'r> MessageRow: FromRow<'r, E::Row>,
     for<'r> AsOf<AnswerRow>: FromRow<'r, E::Row>,
     for<'r> AsOf<MessageRow>: FromRow<'r, E::Row>,
@@ -204,6 +208,16 @@ where
             .await?;
         rows.into_iter()
             .map(|row| row.into_mailbox(tenant))
+            .collect()
+    }
+
+    async fn lessons(&self, tenant: TenantId) -> Result<Vec<Lesson>> {
+        let rows: Vec<LessonRow> = query_as(queries::LESSONS)
+            .bind(tenant.0)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_lesson(tenant))
             .collect()
     }
 

@@ -35,6 +35,8 @@ impl Engine for Sqlite {
     const ANSWERS: &'static str = queries::answers!("IN (SELECT unhex(value) FROM json_each($2))");
     const MESSAGES: &'static str =
         queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
+    const REMOVE_TAUGHT: &'static str =
+        queries::remove_taught!("IN (SELECT unhex(value) FROM json_each($2))");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 

@@ -159,7 +159,35 @@ impl TestDb {
                 .await
                 .expect("rows")
         });
-        rows.into_iter().map(|row| format!("{row:?}")).collect()
+        let rows = rows.into_iter().map(|row| format!("{row:?}"));
+        rows.chain(self.lessons(tenant).await).collect()
+    }
+
+    /// What was learned, and what waits for more.
+    async fn lessons(&self, tenant: TenantId) -> Vec<String> {
+        let (first_seen, key) = match &self.config.database {
+            DatabaseUrl::Sqlite(_) => ("first_seen", "lower(hex(message_key))"),
+            DatabaseUrl::Postgres(_) => (
+                "(extract(epoch FROM first_seen) * 1000000)::bigint",
+                "replace(message_key::text, '-', '')",
+            ),
+        };
+        let sql = format!(
+            "SELECT identity || '|' || address || '|' || named_by || '|' || {first_seen} \
+             FROM lesson WHERE tenant_id = $1 \
+             UNION ALL SELECT identity || '|' || {key} FROM waiting WHERE tenant_id = $1 \
+             ORDER BY 1"
+        );
+        let rows: Vec<(String,)> = on_connection!(self, |connection| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
+                .bind(tenant.0)
+                .fetch_all(&mut connection)
+                .await
+                .expect("rows")
+        });
+        let mut rows: Vec<String> = rows.into_iter().map(|(row,)| row).collect();
+        rows.sort(); // each database has an order of its own for text
+        rows
     }
 
     /// A number out of the store, by a statement that both engines take; `$1` is the tenant.

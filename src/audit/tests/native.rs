@@ -25,6 +25,7 @@ fn the_mailbox_side() {
         user_id: "anna.kern@contoso.com".into(),
         user_key: Some("10032001266c162c".into()),
         logon_user_sid: Some("s-1-5-21-1-2-3-1001".into()),
+        sid_is_doubtful: false,
         object_id: None,
         owner: Some("support@contoso.com".into()),
         owner_is_actor: Some(false),

@@ -3,17 +3,22 @@
 use super::{
     super::{
         Result, Tx, queries,
-        rows::{MailboxRow, MessageRow, Micros, mailbox_kind, signed},
+        rows::{LessonRow, MailboxRow, MessageRow, Micros, mailbox_kind, signed},
     },
     Engine, bind_tenant,
 };
 use crate::domain::{
-    AdminChange, ChangeKind, Mailbox, Message, MessageKey, QuarantinedRecord, Revision, Tenant,
-    Timestamp,
+    AdminChange, ChangeKind, Identity, Lesson, Mailbox, Message, MessageKey, QuarantinedRecord,
+    Revision, Tenant, Timestamp,
 };
 use async_trait::async_trait;
-use sqlx::{Encode, Executor, FromRow, IntoArguments, Transaction, Type, query, query_as};
+use sqlx::{
+    Encode, Executor, FromRow, IntoArguments, QueryBuilder, Transaction, Type, query, query_as,
+};
 use uuid::Uuid;
+
+/// Rows of one statement with a list of them.
+const ROWS: usize = 500;
 
 pub(super) struct SqlTx<E: Engine> {
     pub(super) tx: Transaction<'static, E>,
@@ -37,6 +42,7 @@ where
     for<'q> Option<Micros>: Encode<'q, E>,
     for<'r> (Uuid,): FromRow<'r, E::Row>,
     for<'r> MailboxRow: FromRow<'r, E::Row>,
+    for<'r> LessonRow: FromRow<'r, E::Row>,
     for<'r> MessageRow: FromRow<'r, E::Row>,
 {
     fn tenant(&self) -> &Tenant {
@@ -53,6 +59,17 @@ where
             .await?;
         rows.into_iter()
             .map(|row| row.into_mailbox(tenant))
+            .collect()
+    }
+
+    async fn lessons(&mut self) -> Result<Vec<Lesson>> {
+        let tenant = self.tenant.id;
+        let rows: Vec<LessonRow> = query_as(queries::LESSONS)
+            .bind(tenant.0)
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_lesson(tenant))
             .collect()
     }
 
@@ -85,6 +102,62 @@ where
         let tenant = self.tenant.id;
         let rows = messages.iter().map(|m| MessageRow::of(tenant, m)).collect();
         Ok(E::put_messages(&mut self.tx, rows).await?)
+    }
+
+    async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()> {
+        for some in lessons.chunks(ROWS) {
+            let mut statement = QueryBuilder::new(queries::PUT_LESSONS);
+            statement.push_values(some, |mut row, lesson| {
+                row.push_bind(self.tenant.id.0)
+                    .push_bind(lesson.identity.to_string())
+                    .push_bind(lesson.address.clone())
+                    .push_bind(lesson.named_by.name())
+                    .push_bind(Micros::from(lesson.first_seen));
+            });
+            statement.push(queries::KEEP_EARLIER);
+            statement
+                .build()
+                .persistent(false)
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn put_waiting(&mut self, waiting: &[(Identity<'static>, MessageKey)]) -> Result<()> {
+        for some in waiting.chunks(ROWS) {
+            let mut statement = QueryBuilder::new(queries::PUT_WAITING);
+            statement.push_values(some, |mut row, (identity, key)| {
+                row.push_bind(self.tenant.id.0)
+                    .push_bind(identity.to_string())
+                    .push_bind(key.0);
+            });
+            statement.push(queries::KEEP_WAITING);
+            statement
+                .build()
+                .persistent(false)
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn messages_taught(&mut self, limit: u32) -> Result<Vec<MessageKey>> {
+        let rows: Vec<(Uuid,)> = query_as(queries::MESSAGES_TAUGHT)
+            .bind(self.tenant.id.0)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        Ok(rows.into_iter().map(|(key,)| MessageKey(key)).collect())
+    }
+
+    async fn remove_taught(&mut self, keys: &[MessageKey]) -> Result<()> {
+        query(E::REMOVE_TAUGHT)
+            .bind(self.tenant.id.0)
+            .bind(E::keys(keys))
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
     }
 
     async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64> {
