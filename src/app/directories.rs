@@ -85,9 +85,7 @@ impl Directories {
         if learned.renamed {
             tenant.reattribute_after = Some(Uuid::nil());
         }
-        if learned.introduced {
-            tenant.taught |= !write.messages_taught(1).await?.is_empty();
-        }
+        tenant.taught |= write.is_waited_for(&learned.introduced).await?;
         Ok(Arc::new(learned.directory))
     }
 

@@ -5,7 +5,10 @@ use super::{
     actor::service_account,
     lesson::{AccountNow, Lessons, NamedBy},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Longest address that SMTP allows.
@@ -67,8 +70,8 @@ pub struct Learned {
     pub directory: Directory,
     /// Something that was known is called differently now.
     pub renamed: bool,
-    /// Something is known now that was not.
-    pub introduced: bool,
+    /// What is known now and was not, sorted.
+    pub introduced: Vec<Identity<'static>>,
 }
 
 impl Directory {
@@ -245,7 +248,9 @@ impl Directory {
             after.lessons.add(lesson.clone());
         }
         let taught = || lessons.iter().map(|lesson| lesson.identity.borrowed());
-        let introduced = taught().any(|identity| self.is_unknown(&identity));
+        let introduced: BTreeSet<Identity<'_>> = taught()
+            .filter(|identity| self.is_unknown(identity))
+            .collect();
         let (identities, addresses) = after.lessons.connected(taught());
         let renamed_identity = |identity: &Identity<'_>| {
             !self.is_unknown(identity) && self.identified(identity) != after.identified(identity)
@@ -254,9 +259,9 @@ impl Directory {
         let renamed = identities.iter().any(renamed_identity)
             || addresses.iter().any(|address| renamed_address(address));
         Learned {
-            directory: after,
             renamed,
-            introduced,
+            introduced: introduced.into_iter().map(Identity::into_owned).collect(),
+            directory: after,
         }
     }
 

@@ -150,7 +150,11 @@ impl Rows {
             .partition(|(identity, _)| !directory.is_unknown(identity));
         self.waiting = waiting;
         let taught: BTreeSet<(Identity<'static>, u8)> = taught;
-        assert!(learned.introduced || taught.is_empty());
+        assert!(
+            taught
+                .iter()
+                .all(|(identity, _)| learned.introduced.contains(identity))
+        );
         for (message, (evidence, attribution)) in &mut self.rows {
             if learned.renamed || taught.iter().any(|(_, of)| of == message) {
                 *attribution = attribute(evidence, directory);

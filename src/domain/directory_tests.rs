@@ -296,7 +296,8 @@ fn a_guid_without_an_address_waits_for_it() {
     let mut lessons = Vec::new();
     before.untaught(&delegate(1, ANNA), &mut lessons);
     let learned = before.learn(&lessons);
-    assert!(learned.introduced && !learned.renamed);
+    assert_eq!(learned.introduced, [Identity::Mailbox(SHARED_GUID)]);
+    assert!(!learned.renamed);
     let after = answer(&learned.directory, std::slice::from_ref(&bare));
     assert_eq!(after.mailbox.as_deref(), Some(SUPPORT));
 }

@@ -145,6 +145,9 @@ pub trait Tx: Send {
     /// Notes that messages wait for a lesson about an identity.
     async fn put_waiting(&mut self, waiting: &[(Identity<'static>, MessageKey)]) -> Result<()>;
 
+    /// Whether a message waits for any of these.
+    async fn is_waited_for(&mut self, identities: &[Identity<'static>]) -> Result<bool>;
+
     /// At most `limit` messages that wait for an identity of which there is a lesson by now,
     /// in the order of keys.
     async fn messages_taught(&mut self, limit: u32) -> Result<Vec<MessageKey>>;

@@ -137,6 +137,9 @@ pub(super) const PUT_WAITING: &str = "INSERT INTO waiting (tenant_id, identity, 
 
 pub(super) const KEEP_WAITING: &str = " ON CONFLICT (tenant_id, identity, message_key) DO NOTHING";
 
+/// Goes before a list of identities in brackets. By primary key.
+pub(super) const IS_WAITED_FOR: &str = "SELECT message_key FROM waiting WHERE tenant_id = ";
+
 /// At most `$2` messages that wait for what is known by now. Both sides by primary key;
 /// few messages wait.
 pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT message_key FROM waiting w \

@@ -142,6 +142,29 @@ where
         Ok(())
     }
 
+    async fn is_waited_for(&mut self, identities: &[Identity<'static>]) -> Result<bool> {
+        for some in identities.chunks(ROWS) {
+            let mut statement = QueryBuilder::new(queries::IS_WAITED_FOR);
+            statement
+                .push_bind(self.tenant.id.0)
+                .push(" AND identity IN (");
+            let mut list = statement.separated(", ");
+            for identity in some {
+                list.push_bind(identity.to_string());
+            }
+            statement.push(") LIMIT 1");
+            let found: Option<(Uuid,)> = statement
+                .build_query_as()
+                .persistent(false)
+                .fetch_optional(&mut *self.tx)
+                .await?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn messages_taught(&mut self, limit: u32) -> Result<Vec<MessageKey>> {
         let rows: Vec<(Uuid,)> = query_as(queries::MESSAGES_TAUGHT)
             .bind(self.tenant.id.0)
