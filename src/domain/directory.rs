@@ -3,7 +3,7 @@
 use super::{
     Identity, Lesson, SendEvent,
     actor::service_account,
-    lesson::{AccountNow, Lessons, NamedBy},
+    lesson::{AccountNow, Lessons},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -130,17 +130,16 @@ impl Directory {
 
     /// The entry of the register that the mailbox has, by any of its addresses.
     pub fn mailbox(&self, address: Option<&str>, guid: Option<Uuid>) -> Option<&Mailbox> {
-        let learned = |guid| self.lessons.names(&Identity::Mailbox(guid)).iter();
-        let now = || self.lessons.mailbox_now(address?);
-        let siblings = |address| {
-            let mailboxes = self.lessons.mailboxes_called(address).iter();
-            mailboxes.flat_map(|mailbox| self.lessons.names(mailbox))
+        let siblings = || {
+            let address = address.filter(|address| self.lessons.mailbox_now(address).is_some())?;
+            let mut mailboxes = self.lessons.mailboxes_called(address).iter();
+            mailboxes.find_map(|mailbox| self.registered_by_name(mailbox))
         };
         address
             .and_then(|address| self.registered(address))
             .or_else(|| self.registered_guid(guid?))
-            .or_else(|| learned(guid?).find_map(|name| self.registered(&name.address)))
-            .or_else(|| siblings(now()?).find_map(|name| self.registered(&name.address)))
+            .or_else(|| self.registered_by_name(&Identity::Mailbox(guid?)))
+            .or_else(siblings)
     }
 
     /// What the mailbox is called that has this address or this GUID. A GUID is surer: an
@@ -150,10 +149,10 @@ impl Directory {
         address: Option<&'a str>,
         guid: Option<Uuid>,
     ) -> Option<&'a str> {
-        let learned = |guid| self.lessons.names(&Identity::Mailbox(guid)).first();
+        let learned = || self.lessons.current(&Identity::Mailbox(guid?));
         self.mailbox(address, guid)
             .map(|mailbox| mailbox.address.as_str())
-            .or_else(|| Some(learned(guid?)?.address.as_str()))
+            .or_else(|| Some(learned()?.address.as_str()))
             .or_else(|| self.lessons.mailbox_now(address?))
             .or(address)
     }
@@ -161,6 +160,7 @@ impl Directory {
     /// The entry of the register for the account of an event whose `UserId` is `address`, or
     /// no address.
     pub fn account(&self, event: &SendEvent, address: Option<&str>) -> Option<&Mailbox> {
+        let account = self.known_account(event, address);
         let own = event.owner_is_actor == Some(true);
         let object_id = || {
             let user_id = Uuid::try_parse(&event.user_id);
@@ -170,7 +170,7 @@ impl Directory {
         let address = address.filter(|address| !self.lessons.account_now(address).reassigned);
         address
             .and_then(|address| self.registered(address))
-            .or_else(|| self.account_of(&self.known_account(event)?))
+            .or_else(|| self.registered_by_name(&account?))
             .or_else(|| self.registered(self.lessons.account_now(address?).name))
             .or_else(|| self.registered(event.owner.as_deref().filter(|_| own)?))
             .or_else(|| self.registered_guid(event.mailbox_guid.filter(|_| own)?))
@@ -183,30 +183,33 @@ impl Directory {
         event: &'a SendEvent,
         address: Option<&'a str>,
     ) -> Option<&'a str> {
-        let known = self.known_account(event);
-        known
+        self.known_account(event, address)
             .and_then(|account| self.name_of(&account))
             .or_else(|| Some(self.lessons.account_now(address?).name))
     }
 
-    fn known_account<'a>(&self, event: &'a SendEvent) -> Option<Identity<'a>> {
-        event.account().find(|account| !self.is_unknown(account))
+    /// The first of the event's identifiers that lessons speak of. One that an earlier name
+    /// speaks for, and that others share the event's own name with, is a mix-up: `UserId` says
+    /// who acted.
+    fn known_account<'a>(
+        &self,
+        event: &'a SendEvent,
+        address: Option<&str>,
+    ) -> Option<Identity<'a>> {
+        event.account().find(|account| {
+            let mut doubtful = self.lessons.doubtful(account);
+            !self.is_unknown(account)
+                && !doubtful.any(|name| Some(name.address.as_str()) == address)
+        })
     }
 
-    /// The entry of the register that the account has by any of its names. A name that
-    /// somebody else got later counts only while it is his own.
-    fn account_of(&self, account: &Identity<'_>) -> Option<&Mailbox> {
-        let names = self.lessons.names(account).iter().enumerate();
-        let mut his = names.filter(|(at, name)| {
-            *at == 0
-                || name.named_by != NamedBy::UserId
-                || !self.lessons.account_now(&name.address).reassigned
-        });
-        his.find_map(|(_, name)| self.registered(&name.address))
+    fn registered_by_name(&self, identity: &Identity<'_>) -> Option<&Mailbox> {
+        let mut names = self.lessons.own_names(identity);
+        names.find_map(|name| self.registered(&name.address))
     }
 
     fn name_of(&self, account: &Identity<'_>) -> Option<&str> {
-        let name = self.lessons.names(account).first()?;
+        let name = self.lessons.current(account)?;
         Some(self.lessons.account_now(&name.address).name)
     }
 
@@ -265,16 +268,25 @@ impl Directory {
         }
     }
 
-    /// All that an answer can take from an identity: its entry of the register, its name.
-    fn identified(&self, identity: &Identity<'_>) -> (Option<&str>, Option<&str>) {
+    /// All that an answer can take from an identity: its entry of the register, its name, and
+    /// the names that it may be mixed up with.
+    fn identified<'a>(
+        &'a self,
+        identity: &Identity<'_>,
+    ) -> (Option<&'a str>, Option<&'a str>, Vec<&'a str>) {
         let (registered, name) = match identity {
             Identity::Mailbox(guid) => (
                 self.mailbox(None, Some(*guid)),
                 self.mailbox_name(None, Some(*guid)),
             ),
-            account => (self.account_of(account), self.name_of(account)),
+            account => (self.registered_by_name(account), self.name_of(account)),
         };
-        (registered.map(|mailbox| mailbox.address.as_str()), name)
+        let doubtful = self.lessons.doubtful(identity);
+        (
+            registered.map(|mailbox| mailbox.address.as_str()),
+            name,
+            doubtful.map(|name| name.address.as_str()).collect(),
+        )
     }
 
     /// All that an answer can take from an address: as an account's, as a mailbox's.

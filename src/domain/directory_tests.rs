@@ -206,6 +206,49 @@ fn an_address_that_somebody_else_got_names_nobody_twice() {
     }
 }
 
+/// One record has Bob's name and Anna's SID. Neither becomes the other.
+#[test]
+fn a_record_that_mixes_two_people_up_renames_nobody() {
+    let bob = "bob@contoso.com";
+    let bobs = |second| SendEvent {
+        logon_user_sid: Some("s-1-5-21-1-2-3-2202".into()),
+        user_key: Some("10032001266c2202".into()),
+        object_id: Some(Uuid::from_u128(0x0b2)),
+        ..delegate(second, bob)
+    };
+    let mixed = SendEvent {
+        logon_user_sid: Some(SID.into()),
+        ..bobs(9)
+    };
+    let by_sid = SendEvent {
+        user_key: None,
+        object_id: None,
+        ..delegate(3, SID)
+    };
+    let events = [delegate(1, ANNA), bobs(2), mixed.clone()];
+    for register in [
+        vec![],
+        vec![Mailbox {
+            kind: MailboxKind::User,
+            ..shared(ANNA)
+        }],
+    ] {
+        let directory = taught(register, &events);
+        for (event, expected) in [
+            (&delegate(1, ANNA), ANNA),
+            (&bobs(2), bob),
+            (&mixed, bob),
+            (&by_sid, ANNA),
+        ] {
+            assert_eq!(
+                agent(&directory, event).as_deref(),
+                Some(expected),
+                "{event:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn an_account_that_was_made_anew_is_the_same_person() {
     let again = SendEvent {

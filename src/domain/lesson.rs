@@ -197,6 +197,51 @@ impl Lessons {
         }
     }
 
+    /// What it is called now: its newest name that no other has, else its newest. One record
+    /// that mixes two accounts up must not rename the one to the other.
+    pub fn current(&self, identity: &Identity<'_>) -> Option<&Name> {
+        self.newest(identity)
+            .find(|name| !self.is_shared(identity, name))
+            .or_else(|| self.names(identity).first())
+    }
+
+    /// Its names of the best known kind, the newest first.
+    fn newest(&self, identity: &Identity<'_>) -> impl Iterator<Item = &Name> {
+        let names = self.names(identity);
+        let best = names.first().map(|name| name.named_by);
+        names
+            .iter()
+            .take_while(move |name| Some(name.named_by) == best)
+    }
+
+    /// Names that it got after [`Self::current`], and that others have too.
+    pub fn doubtful(&self, identity: &Identity<'_>) -> impl Iterator<Item = &Name> {
+        let current = self.current(identity);
+        self.newest(identity)
+            .take_while(move |name| Some(*name) != current)
+    }
+
+    /// Its names, [`Self::current`] first, without those that others have too.
+    pub fn own_names<'a>(&'a self, identity: &'a Identity<'_>) -> impl Iterator<Item = &'a Name> {
+        let others = self.names(identity).iter();
+        self.current(identity)
+            .into_iter()
+            .chain(others.filter(|name| !self.is_shared(identity, name)))
+    }
+
+    /// Another one of its kind is or was called so too.
+    fn is_shared(&self, identity: &Identity<'_>, name: &Name) -> bool {
+        let called = match (identity.is_mailbox(), name.named_by) {
+            (true, _) => self.mailboxes_called(&name.address),
+            (false, NamedBy::UserId) => self.accounts_called(&name.address),
+            (false, _) => &[],
+        };
+        let same = |other: &Name| other.address == name.address && other.named_by == name.named_by;
+        called.iter().any(|other| {
+            other != identity && other.is_of_kind(identity) && self.names(other).iter().any(same)
+        })
+    }
+
     /// What the account is called now that stands under this name in `UserId`.
     pub fn account_now<'a>(&'a self, address: &'a str) -> AccountNow<'a> {
         let mut now = AccountNow {
@@ -222,18 +267,19 @@ impl Lessons {
         }
     }
 
-    /// The newest name of the accounts that were called so.
+    /// The newest of the names that the accounts have now that were called so.
     fn successor(&self, address: &str) -> Successor<'_> {
         let accounts = self.accounts_called(address);
-        let current = |account| self.names(account).first();
         let mut newest: Option<&Name> = None;
         for (at, account) in accounts.iter().enumerate() {
-            let Some(name) = current(account) else {
+            let Some(name) = self.current(account) else {
                 continue;
             };
             let two_people = accounts[..at].iter().any(|other| {
                 other.is_of_kind(account)
-                    && current(other).is_some_and(|other| other.address != name.address)
+                    && self
+                        .current(other)
+                        .is_some_and(|other| other.address != name.address)
             });
             if two_people {
                 return Successor::SeveralPeople;
@@ -251,7 +297,7 @@ impl Lessons {
         let mut names = self
             .mailboxes_called(address)
             .iter()
-            .filter_map(|mailbox| self.names(mailbox).first());
+            .filter_map(|mailbox| self.current(mailbox));
         let first = names.next()?;
         names
             .all(|other| other.address == first.address)
@@ -296,6 +342,6 @@ pub struct AccountNow<'a> {
 enum Successor<'a> {
     Nothing,
     Name(&'a Name),
-    /// Two accounts of one kind that are called differently by now.
+    /// Two accounts of one kind that are called differently now.
     SeveralPeople,
 }
