@@ -112,7 +112,7 @@ impl Scribe {
     }
 
     /// Somebody's client read messages: these, and some more.
-    pub(super) fn mail_items_accessed(
+    pub fn mail_items_accessed(
         &mut self,
         at: Moment,
         who: &Account,

@@ -48,11 +48,13 @@ stories! {
     ApplicationAndPerson "application_and_person" 3 /** A person's SendAs beside it. */;
     System "system" 4 /** The service itself, as a group. */;
     SharedAccount "shared_account" 5 /** Signed in as the shared mailbox itself. */;
+    SharedAccountAndPerson "shared_account_and_person" 3 /** A person's SendAs beside it. */;
     SharedAccountOtherName "shared_account_other_name" 3 /** Its account has another name. */;
     ExplainedId "explained_id" 4 /** A SID, PUID or object id that another record explains. */;
     ExplainedLater "explained_later" 3 /** Nothing explains it before some day. */;
     IdBesideName "id_beside_name" 3 /** The other side of the message explains it. */;
     UnknownId "unknown_id" 4 /** Nothing ever explains it. */;
+    UnknownIdBesideSend "unknown_id_beside_send" 3 /** And the plain Send is another account's. */;
     Failed "failed" 3 /** An attempt, and nothing else. */;
     FailedThenSent "failed_then_sent" 3 /** An attempt, and then it was sent. */;
     NoMessageId "no_message_id" 4 /** It cannot be looked up. */;

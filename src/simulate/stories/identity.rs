@@ -5,7 +5,7 @@ use crate::simulate::{
     Account, Moment, Record, Truth,
     cast::{guid, puid},
     feed::{DAY, Feed},
-    truth::{AGENT_SEND_AS, MAILBOX_SEND_AS, UNRESOLVED},
+    truth::{AGENT_SEND_AS, MAILBOX_SEND_AS, SEND, UNRESOLVED},
 };
 
 /// What stands in `UserId` where Exchange could not find the name.
@@ -46,7 +46,7 @@ impl Feed {
             .send(at, &message.mail, who)
             .with("TokenObjectId", who.object_id.to_string());
         self.log(&message, &record);
-        let truth = Truth::attributed(&who.upn, crate::simulate::truth::SEND, at);
+        let truth = Truth::attributed(&who.upn, SEND, at);
         self.is_true(&message, truth);
     }
 
@@ -85,9 +85,14 @@ impl Feed {
     fn sent_by_identifier(&mut self, at: Moment, who: &Account, identifier: Identifier) {
         let shared = self.shared();
         let message = self.message(at);
-        let record = self.mailbox_side(&message, who, &shared, 0);
+        let (record, basis) = if self.random.chance(60) {
+            let record = self.mailbox_side(&message, who, &shared, 0);
+            (record, MAILBOX_SEND_AS)
+        } else {
+            (self.agent_side(&message, who, &shared, 0), AGENT_SEND_AS)
+        };
         self.log(&message, &by_identifier(record, who, identifier));
-        let truth = Truth::attributed(&who.upn, MAILBOX_SEND_AS, at).from(&shared.address);
+        let truth = Truth::attributed(&who.upn, basis, at).from(&shared.address);
         self.is_true(&message, truth);
     }
 
@@ -112,15 +117,18 @@ impl Feed {
         self.is_true(&message, truth.confirmed());
     }
 
-    pub(super) fn unknown_id(&mut self, at: Moment) {
-        let shared = self.shared();
-        // an account of a domain that no record names
-        let nobody = Account {
+    /// An account of a domain that no record names.
+    fn nobody(&mut self) -> Account {
+        Account {
             sid: format!("S-1-5-21-7-7-7-{}", self.random.below(1 << 31)),
             puid: puid(&mut self.random),
             object_id: guid(&mut self.random),
             ..self.agent()
-        };
+        }
+    }
+
+    pub(super) fn unknown_id(&mut self, at: Moment) {
+        let (nobody, shared) = (self.nobody(), self.shared());
         let message = self.message(at);
         let record = self.mailbox_side(&message, &nobody, &shared, 0);
         let record = match self.random.below(6) {
@@ -139,6 +147,24 @@ impl Feed {
                 ),
         };
         self.log(&message, &record);
+        let truth = Truth::sent(UNRESOLVED, MAILBOX_SEND_AS, at).from(&shared.address);
+        self.is_true(&message, truth);
+    }
+
+    /// SendAs says on whose account it was sent, and that is another account than the one
+    /// of the plain Send: every identifier of the two differs.
+    pub(super) fn unknown_id_beside_send(&mut self, at: Moment) {
+        let (nobody, who, shared) = (self.nobody(), self.agent(), self.shared());
+        let identifier = *self.random.pick(&IDENTIFIERS);
+        let message = self.message(at);
+        let late = at.plus_ms(self.seconds_later());
+        let record = self.mailbox_side(&message, &nobody, &shared, 0);
+        let own = self
+            .scribe
+            .send(late, &message.mail, &who)
+            .with("TokenObjectId", who.object_id.to_string());
+        let record = by_identifier(record, &nobody, identifier);
+        self.log_all(&message, &[record, own]);
         let truth = Truth::sent(UNRESOLVED, MAILBOX_SEND_AS, at).from(&shared.address);
         self.is_true(&message, truth);
     }

@@ -182,20 +182,43 @@ impl Feed {
     }
 
     /// Somebody has the password of the shared account. Who, nobody can tell.
-    pub(super) fn shared_account(&mut self, at: Moment, other_name: bool) {
-        let mut shared = if other_name {
-            self.cast.shared[0].clone() // always named by the tenant's first domain
-        } else {
-            self.shared()
-        };
-        if !other_name {
-            shared.upn.clone_from(&shared.address);
-        }
+    pub(super) fn shared_account(&mut self, at: Moment) {
+        let shared = self.shared();
         let message = self.message(at);
         let record = self.scribe.send(at, &message.mail, &shared);
-        self.log(&message, &record);
+        self.log(&message, &record.with("UserId", shared.address.as_str()));
         let truth = Truth::sent(NOT_A_PERSON, SEND, at).from(&shared.address);
         self.is_true(&message, truth);
+    }
+
+    /// A person is a better answer than nobody.
+    pub(super) fn shared_account_and_person(&mut self, at: Moment) {
+        let (who, shared) = (self.agent(), self.shared());
+        let message = self.message(at);
+        let later = self.seconds_later();
+        let own = self.scribe.send(at, &message.mail, &shared);
+        let own = own.with("UserId", shared.address.as_str());
+        let mailbox = self.mailbox_side(&message, &who, &shared, later);
+        self.log_all(&message, &[own, mailbox]);
+        let truth = Truth::attributed(&who.upn, MAILBOX_SEND_AS, at).from(&shared.address);
+        self.is_true(&message, truth);
+    }
+
+    /// Its account is named by the tenant's first domain; only the log says whose it is.
+    pub(super) fn shared_account_other_name(&mut self, at: Moment) {
+        let (who, shared) = (self.agent(), self.cast.shared[0].clone());
+        let message = self.message(at);
+        let later = self.seconds_later();
+        let own = self.scribe.send(at, &message.mail, &shared);
+        self.log(&message, &own);
+        let truth = if self.random.chance(30) {
+            let mailbox = self.mailbox_side(&message, &who, &shared, later);
+            self.log(&message, &mailbox);
+            Truth::attributed(&who.upn, MAILBOX_SEND_AS, at)
+        } else {
+            Truth::sent(NOT_A_PERSON, SEND, at)
+        };
+        self.is_true(&message, truth.from(&shared.address));
     }
 
     /// An attempt without the right to.
