@@ -44,6 +44,9 @@
 //! is a client; only [`store`] knows sqlx. The evidence column is protobuf too, by structs of
 //! its own (`store/evidence.rs`).
 //!
+//! [`simulate`] makes feeds whose truth is known, for tests, benches and demonstrations. It
+//! uses none of the other rooms, so that the truth cannot come from what it is to check.
+//!
 //! To add an RPC: `proto/sentby/v1` → a file in `app/` → a handler in `grpc/` → a test in
 //! `tests/api/`; where it needs data, a method of [`store::Store`], its text in
 //! `store/queries.rs`, and a case in `tests/store/`.
@@ -58,6 +61,7 @@ pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod server;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;
 

@@ -3,6 +3,7 @@
 mod feed;
 mod scratch;
 mod story;
+mod whole;
 
 use super::{Outcome, client::Api, serve, settings::Flags};
 use crate::{

@@ -51,7 +51,7 @@ The same by grpcurl:
 Exit code: 0 if all were answered, whatever the answers are.";
 
 /// What one call may ask.
-const MAX_IDS: usize = 1_000;
+pub(super) const MAX_IDS: usize = 1_000;
 /// Well below what a request may hold.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// Longer than any message id, which RFC 5322 limits to a line of 998 characters.
@@ -123,7 +123,7 @@ fn next_batch(ids: &mut Ids) -> anyhow::Result<Option<Vec<String>>> {
     Ok((!batch.is_empty()).then_some(batch))
 }
 
-async fn look_up(
+pub(super) async fn look_up(
     api: &Api,
     tenant: TenantId,
     message_ids: Vec<String>,

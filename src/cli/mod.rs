@@ -12,8 +12,10 @@ mod migrate;
 mod serve;
 mod settings;
 mod show;
+mod simulate;
 mod status;
 mod table;
+mod verify;
 
 use crate::{
     config::{Config, ConfigError, Role},
@@ -61,6 +63,8 @@ enum Command {
     Lookup(lookup::Lookup),
     Explain(explain::Explain),
     Migrate(migrate::Migrate),
+    Simulate(simulate::Simulate),
+    Verify(verify::Verify),
 }
 
 /// How a command ended, short of an error.
@@ -103,11 +107,13 @@ impl Command {
     fn config(&self) -> Result<Config, ConfigError> {
         let (role, settings) = match self {
             Self::Demo(demo) => return demo.config(),
+            Self::Simulate(_) => return simulate::Simulate::config(),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
+            Self::Verify(verify) => (Role::Command, verify.target.flags()),
         };
         Config::load(
             role,
@@ -125,6 +131,8 @@ impl Command {
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
+            Self::Simulate(simulate) => simulate.run(),
+            Self::Verify(verify) => verify.run(config).await,
         }
     }
 }
@@ -192,6 +200,10 @@ mod tests {
             &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
             &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
             &format!("sentby import --tenant {TENANT} --shared nobody f"),
+            "sentby simulate",
+            "sentby simulate --out d --agents 1",
+            "sentby simulate --out d --envelopes blob,xml",
+            "sentby verify",
         ] {
             let error = parse(wrong).expect_err(wrong);
             assert_eq!(error.exit_code(), 2, "{wrong}");
@@ -200,6 +212,8 @@ mod tests {
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
             "sentby migrate --database postgres://h/d",
+            "sentby simulate --out d --envelopes blob,graph --noise 1.5",
+            "sentby verify --server h:1 d/truth.csv",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),
         ] {

@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 pub(super) const REASON_PREFIX: &str = ErrorReason::PREFIX;
 
@@ -89,6 +89,16 @@ pub(super) fn count(number: u64) -> String {
 pub(super) fn plural(number: u64, word: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{} {word}{s}", count(number))
+}
+
+/// As the person has called it; short, where it is below the current directory.
+pub(super) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| "sentby".into());
+    let relative = std::env::current_dir().ok().and_then(|here| {
+        let path = Path::new(&called).strip_prefix(here).ok()?;
+        Some(path.display().to_string())
+    });
+    relative.unwrap_or(called)
 }
 
 /// One line of `lookup --json`. The names and their order are what scripts rely on.

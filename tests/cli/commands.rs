@@ -283,7 +283,9 @@ fn mistakes_are_told_with_what_is_known() {
         version.trim(),
         format!("sentby {}", env!("CARGO_PKG_VERSION"))
     );
-    for command in ["serve", "demo", "import", "lookup", "explain", "migrate"] {
+    for command in [
+        "serve", "demo", "import", "lookup", "explain", "migrate", "simulate", "verify",
+    ] {
         assert!(
             succeeded(&run(&[command, "--help"])).contains("Examples:"),
             "{command}"

@@ -8,3 +8,4 @@ mod support;
 mod commands;
 mod importers;
 mod serving;
+mod simulated;

@@ -1,7 +1,8 @@
 //! A made-up tenant and its audit log: what Microsoft 365 writes when a team answers from a
 //! shared mailbox, one message for each thing that can happen.
 
-use serde_json::{Value, json};
+use crate::simulate::{Account, Mail, Moment, Record, Scribe};
+use uuid::Uuid;
 
 pub(super) const TENANT: &str = "c0117050-0000-4000-8000-000000000001";
 pub(super) const SUPPORT: &str = "support@contoso.com";
@@ -64,144 +65,101 @@ pub(super) const CASES: [Case; 7] = [
 pub(super) const LATE: &str = "order@mx.contoso";
 pub(super) const CONFLICT: &str = "voucher@mx.contoso";
 
-/// A mailbox with what a record says of its owner.
-#[derive(Clone, Copy)]
-struct Account {
-    address: &'static str,
-    number: u32,
+/// 2026-03-02T00:00:00
+const DAY: Moment = Moment::from_seconds(1_772_409_600);
+
+const fn at(hour: i64, minute: i64, second: i64) -> Moment {
+    DAY.plus_seconds(hour * 3_600 + minute * 60 + second)
 }
 
-const ANNA: Account = Account {
-    address: "anna@contoso.com",
-    number: 1101,
-};
-const BEN: Account = Account {
-    address: "ben@contoso.com",
-    number: 1102,
-};
-const CARLA: Account = Account {
-    address: "carla@contoso.com",
-    number: 1103,
-};
-const SHARED: Account = Account {
-    address: SUPPORT,
-    number: 1200,
-};
-
-impl Account {
-    fn sid(self) -> String {
-        format!("S-1-5-21-3218764525-1730246101-2860471331-{}", self.number)
+fn account(address: &str, number: u32) -> Account {
+    let guid =
+        |kind: u128| Uuid::from_u128(kind << 96 | 0x4000_8000_0000_0000_0000 | u128::from(number));
+    Account {
+        upn: address.into(),
+        address: address.into(),
+        name: String::new(),
+        sid: format!("S-1-5-21-3218764525-1730246101-2860471331-{number}"),
+        puid: format!("10032001266C{number}"),
+        object_id: guid(0x0b1e_c71d),
+        mailbox: guid(0x5e11_b0c5),
     }
+}
 
-    fn mailbox_guid(self) -> String {
-        format!("5e11b0c5-0000-4000-8000-00000000{}", self.number)
+/// Who writes the log, and who plays.
+struct Stage {
+    scribe: Scribe,
+    anna: Account,
+    ben: Account,
+    carla: Account,
+    shared: Account,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let tenant = Uuid::try_parse(TENANT).expect("a GUID");
+        Self {
+            scribe: Scribe::new(tenant, "contoso.onmicrosoft.com", 1),
+            anna: account("anna@contoso.com", 1101),
+            ben: account("ben@contoso.com", 1102),
+            carla: account("carla@contoso.com", 1103),
+            shared: account(SUPPORT, 1200),
+        }
     }
+}
 
-    fn puid(self) -> String {
-        format!("10032001266C{}", self.number)
+fn mail(message_id: &str) -> Mail {
+    Mail {
+        message_id: format!("<{message_id}>"),
+        subject: "Re: your order".into(),
+        server: "DB8PR04MB6875".into(),
     }
 }
 
 /// What the collector fetches first: a content blob, as the Management Activity API
 /// answers it.
 pub(super) fn first_blob() -> Vec<u8> {
-    let confirmed = "refund@mx.contoso";
-    let records = vec![
+    let Stage {
+        mut scribe,
+        anna,
+        ben,
+        carla,
+        shared,
+    } = Stage::new();
+    let confirmed = mail("refund@mx.contoso");
+    let conflict = mail(CONFLICT);
+    let invoice = mail("invoice@mx.contoso");
+    let invoice = scribe.send_as(at(9, 31, 40), &invoice, &ben, &shared, &shared);
+    blob(&[
         // Outlook with the shared mailbox open: the event is in the shared mailbox's log ...
-        send_as(1, "09:14:05", ANNA, SHARED, confirmed),
+        scribe.send_as(at(9, 14, 5), &confirmed, &anna, &shared, &shared),
         // ... and here in the agent's own, two seconds later, with her name in another case
-        with(
-            send_as(2, "09:14:07", ANNA, ANNA, confirmed),
-            "UserId",
-            "Anna@contoso.com",
-        ),
-        send_as(3, "09:31:40", BEN, SHARED, "invoice@mx.contoso"),
-        send(4, "10:02:11", CARLA, LATE),
-        send_as(5, "10:20:00", ANNA, SHARED, CONFLICT),
-        send_as(6, "10:20:01", BEN, BEN, CONFLICT),
-        application(send(7, "10:45:30", SHARED, "receipt@mx.contoso")),
-        send(8, "11:05:12", SHARED, "promo@mx.contoso"),
-        // a customer's colleague opens a message: the same id, and nothing to do with sending
-        with(
-            send(9, "11:30:00", BEN, confirmed),
-            "Operation",
-            "MailItemsAccessed",
-        ),
+        scribe
+            .send_as(at(9, 14, 7), &confirmed, &anna, &anna, &shared)
+            .with("UserId", "Anna@contoso.com"),
+        invoice.clone(),
+        scribe.send(at(10, 2, 11), &mail(LATE), &carla),
+        scribe.send_as(at(10, 20, 0), &conflict, &anna, &shared, &shared),
+        scribe.send_as(at(10, 20, 1), &conflict, &ben, &ben, &shared),
+        scribe.application_send(at(10, 45, 30), &mail("receipt@mx.contoso"), &shared),
+        scribe.send(at(11, 5, 12), &mail("promo@mx.contoso"), &shared),
+        // a colleague opens a message: the same id, and nothing to do with sending
+        scribe.mail_items_accessed(at(11, 30, 0), &ben, &ben, &[&confirmed.message_id]),
         // Microsoft delivers records more than once, by design
-        send_as(3, "09:31:40", BEN, SHARED, "invoice@mx.contoso"),
-    ];
-    blob(&records)
+        invoice,
+    ])
 }
 
 /// What arrives hours later.
 pub(super) fn late_blob() -> Vec<u8> {
-    blob(&[send_as(10, "10:02:09", CARLA, SHARED, LATE)])
+    let mut stage = Stage::new();
+    let (carla, shared) = (&stage.carla, &stage.shared);
+    let late = mail(LATE);
+    blob(&[stage
+        .scribe
+        .send_as(at(10, 2, 9), &late, carla, shared, shared)])
 }
 
-fn blob(records: &[Value]) -> Vec<u8> {
-    serde_json::to_vec(records).expect("JSON values can be written")
-}
-
-/// `who` sent as the shared mailbox; the event is of `log`'s mailbox.
-fn send_as(number: u32, time: &str, who: Account, log: Account, message_id: &str) -> Value {
-    let mut record = record(number, time, who, log, message_id);
-    record["Operation"] = "SendAs".into();
-    record["LogonType"] = 2.into();
-    record["SendAsUserSmtp"] = SHARED.address.into();
-    record["SendAsUserMailboxGuid"] = SHARED.mailbox_guid().into();
-    record
-}
-
-/// A send by the owner of a mailbox: it does not say on whose account.
-fn send(number: u32, time: &str, who: Account, message_id: &str) -> Value {
-    record(number, time, who, who, message_id)
-}
-
-fn application(mut record: Value) -> Value {
-    record["UserType"] = 5.into();
-    record["UserKey"] = "7c0f3a2e-0000-4000-8000-000000000042".into();
-    record["ClientInfoString"] = "Client=REST;;".into();
-    record["SaveToSentItems"] = true.into();
-    record
-}
-
-fn with(mut record: Value, field: &str, value: &str) -> Value {
-    record[field] = value.into();
-    record
-}
-
-fn record(number: u32, time: &str, who: Account, log: Account, message_id: &str) -> Value {
-    json!({
-        "CreationTime": format!("2026-03-02T{time}"),
-        "Id": format!("a0d17000-0000-4000-8000-{number:012}"),
-        "Operation": "Send",
-        "OrganizationId": TENANT,
-        "RecordType": 2,
-        "ResultStatus": "Succeeded",
-        "UserKey": who.puid(),
-        "UserType": 0,
-        "Version": 1,
-        "Workload": "Exchange",
-        "ClientIP": "203.0.113.7",
-        "UserId": who.address,
-        "ClientIPAddress": "203.0.113.7",
-        "ClientInfoString": "Client=MSExchangeRPC",
-        "ClientProcessName": "OUTLOOK.EXE",
-        "ClientVersion": "16.0.17328.20162",
-        "ExternalAccess": false,
-        "InternalLogonType": 0,
-        "LogonType": 0,
-        "LogonUserSid": who.sid(),
-        "MailboxGuid": log.mailbox_guid(),
-        "MailboxOwnerSid": log.sid(),
-        "MailboxOwnerUPN": log.address,
-        "OrganizationName": "contoso.onmicrosoft.com",
-        "OriginatingServer": "DB8PR04MB6875 (15.20.7203.000)\r\n",
-        "Item": {
-            "Id": "RgAAAAC7mB3zVXk3T4tPZuyOAAA=",
-            "InternetMessageId": format!("<{message_id}>"),
-            "ParentFolder": {"Id": "LgAAAAC7mB3zVXk3T4tPZuyO", "Path": "\\Drafts"},
-            "Subject": "Re: your order",
-        },
-    })
+fn blob(records: &[Record]) -> Vec<u8> {
+    serde_json::to_vec(records).expect("records can be written")
 }

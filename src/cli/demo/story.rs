@@ -5,7 +5,10 @@ use super::super::{
     lookup, show,
     table::{Screen, Table, Tone},
 };
-use super::feed::{self, CASES, CONFLICT, LATE, SUPPORT, TENANT};
+use super::{
+    feed::{self, CASES, CONFLICT, LATE, SUPPORT, TENANT},
+    whole,
+};
 use crate::pb::{
     Attribution, Basis, ExplainAttributionRequest, GetAttributionRequest, IngestAuditBatchRequest,
     IngestAuditBatchResponse, LookupAttributionsRequest, Mailbox, MailboxKind, PutMailboxesRequest,
@@ -14,7 +17,6 @@ use crate::pb::{
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
-    path::Path,
     time::SystemTime,
 };
 
@@ -31,11 +33,10 @@ pub(super) async fn play(api: &Api, address: SocketAddr) -> anyhow::Result<bool>
     ))?;
 
     heading("1. The onboarding service registers a tenant, and its shared mailbox")?;
-    register(api).await?;
+    register(api, TENANT, "Contoso", &[SUPPORT.to_owned()]).await?;
 
     heading("2. A collector sends what the audit log has so far")?;
-    let blob = feed::first_blob();
-    ingest(api, blob).await?;
+    ingest(api, feed::first_blob()).await?;
 
     heading("3. Who sent what?  (LookupAttributions)")?;
     let answers = look_up(api).await?;
@@ -53,50 +54,71 @@ pub(super) async fn play(api: &Api, address: SocketAddr) -> anyhow::Result<bool>
     for id in [LATE, CONFLICT] {
         explain(api, id).await?;
     }
+
+    heading("6. And a whole tenant, whose truth is known  (sentby simulate)")?;
+    as_expected &= whole::play(api).await?;
     Ok(as_expected)
 }
 
 /// `println!` panics when nobody reads any more.
-fn say(text: &str) -> io::Result<()> {
+pub(super) fn say(text: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{text}")
 }
 
-async fn register(api: &Api) -> anyhow::Result<()> {
+/// A tenant that consents now, and its shared mailboxes.
+pub(super) async fn register(
+    api: &Api,
+    tenant: &str,
+    name: &str,
+    shared: &[String],
+) -> anyhow::Result<()> {
     let register = RegisterTenantRequest {
-        tenant_id: TENANT.into(),
-        display_name: "Contoso".into(),
+        tenant_id: tenant.into(),
+        display_name: name.into(),
         consented_at: Some(SystemTime::now().into()),
     };
     let registered = answer(api.tenants().register_tenant(request(register)).await)?;
     let outcome = show::cell::<register_tenant_response::Outcome>(registered.outcome);
-    say(&format!("RegisterTenant    {TENANT}  Contoso  → {outcome}"))?;
+    say(&format!("RegisterTenant    {tenant}  {name}  → {outcome}"))?;
 
+    let mailboxes = shared.iter().map(|address| Mailbox {
+        address: address.clone(),
+        kind: MailboxKind::Shared.into(),
+        ..Default::default()
+    });
     let put = PutMailboxesRequest {
-        tenant_id: TENANT.into(),
-        mailboxes: vec![Mailbox {
-            address: SUPPORT.into(),
-            kind: MailboxKind::Shared.into(),
-            ..Default::default()
-        }],
+        tenant_id: tenant.into(),
+        mailboxes: mailboxes.collect(),
         remove: Vec::new(),
     };
     let put = answer(api.tenants().put_mailboxes(request(put)).await)?;
     say(&format!(
-        "PutMailboxes      {SUPPORT}  SHARED  → {} added",
+        "PutMailboxes      {}  SHARED  → {} added",
+        shared.join(", "),
         put.added
     ))?;
     Ok(())
 }
 
 async fn ingest(api: &Api, content: Vec<u8>) -> anyhow::Result<()> {
+    let done = post(api, TENANT, content).await?;
+    say(&format!("IngestAuditBatch  {}", counts(&done)))?;
+    Ok(())
+}
+
+pub(super) async fn post(
+    api: &Api,
+    tenant: &str,
+    content: Vec<u8>,
+) -> anyhow::Result<IngestAuditBatchResponse> {
     let batch = IngestAuditBatchRequest {
-        tenant_id: TENANT.into(),
+        tenant_id: tenant.into(),
         content: content.into(),
         ..Default::default()
     };
-    let done = answer(api.ingest().ingest_audit_batch(request(batch)).await)?;
-    say(&format!("IngestAuditBatch  {}", counts(&done)))?;
-    Ok(())
+    Ok(answer(
+        api.ingest().ingest_audit_batch(request(batch)).await,
+    )?)
 }
 
 fn counts(done: &IngestAuditBatchResponse) -> String {
@@ -220,7 +242,7 @@ fn compare(answers: &[Attribution]) -> io::Result<bool> {
 
 /// Ready to be copied.
 pub(super) fn commands_to_try(address: SocketAddr) -> String {
-    let sentby = program();
+    let sentby = show::program();
     let one = CASES[0].message_id;
     format!(
         "\n{}\n\
@@ -234,14 +256,4 @@ pub(super) fn commands_to_try(address: SocketAddr) -> String {
          It goes on serving on {address}. Ctrl-C ends it.",
         Screen::stdout().bold("Try it, from another terminal:")
     )
-}
-
-/// As the person has called it; short, where it is below the current directory.
-fn program() -> String {
-    let called = std::env::args().next().unwrap_or_else(|| "sentby".into());
-    let relative = std::env::current_dir().ok().and_then(|here| {
-        let path = Path::new(&called).strip_prefix(here).ok()?;
-        Some(path.display().to_string())
-    });
-    relative.unwrap_or(called)
 }
