@@ -40,7 +40,7 @@ pub(super) fn decode_admin_change(
             None => target.as_ref(),
         };
         match known {
-            Some(known) if *known != value => return Err(twice(Field::Parameters)),
+            Some(known) if *known != value => return Err(twice(Field::Parameters.name())),
             Some(_) => {}
             None => target = Some(value),
         }

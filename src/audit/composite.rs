@@ -50,9 +50,18 @@ pub(super) fn message_ids(item: &str) -> Result<Vec<String>, WrongShape> {
 }
 
 /// The `Name` and `Value` of every parameter, in the order of the list. No value: it is no
-/// plain text, or there are several.
+/// plain text, or there are several. Elastic makes an object of the list, its keys the names;
+/// and of a list of one, PowerShell makes that one.
 pub(super) fn parameters(list: &str) -> Result<Vec<(String, Option<String>)>, WrongShape> {
-    let list: Vec<Pairs<'_>> = serde_json::from_str(list).map_err(|_| WrongShape)?;
+    let list: Vec<Pairs<'_>> = if list.starts_with('{') {
+        let object: Pairs<'_> = serde_json::from_str(list).map_err(|_| WrongShape)?;
+        if !object.is_a_parameter() {
+            return Ok(object.names_and_values());
+        }
+        vec![object]
+    } else {
+        serde_json::from_str(list).map_err(|_| WrongShape)?
+    };
     list.iter()
         .map(|parameter| {
             let name = parameter.only("Name").ok_or(WrongShape)?;
@@ -70,6 +79,24 @@ impl<'a> Pairs<'a> {
             .iter()
             .filter(move |(key, _)| key.trim().eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// Nothing but a name and its value.
+    fn is_a_parameter(&self) -> bool {
+        let all = self.0.iter();
+        let known = self.values_of("Name").chain(self.values_of("Value"));
+        all.count() == known.count() && self.values_of("Value").next().is_some()
+    }
+
+    fn names_and_values(&self) -> Vec<(String, Option<String>)> {
+        let pairs = self.0.iter().map(|(key, value)| {
+            let text = match value {
+                Value::Other => None,
+                value => Some(value.text().unwrap_or_default().into_owned()),
+            };
+            (key.trim().to_owned(), text)
+        });
+        pairs.collect()
     }
 
     /// The text of the one value of this name; empty if there is none.
@@ -170,7 +197,27 @@ mod tests {
         ] {
             assert_eq!(parameters(json), Ok(Some(expected.clone())), "{json}");
         }
-        for json in [r#"{"Name":"a"}"#, "[1]", r#"[{"Name":["a"]}]"#] {
+        for (json, expected) in [
+            (
+                r#"{"Identity":" a ","AuditEnabled":false,"Empty":null,"List":["a"]}"#,
+                expected,
+            ),
+            (
+                r#"{"Value":"b","Name":"a"}"#,
+                vec![("a".into(), Some("b".into()))],
+            ),
+            (
+                r#"{"Identity":"b","Name":"a"}"#,
+                vec![
+                    ("Identity".into(), Some("b".into())),
+                    ("Name".into(), Some("a".into())),
+                ],
+            ),
+            ("{}", vec![]),
+        ] {
+            assert_eq!(parameters(json), Ok(Some(expected)), "{json}");
+        }
+        for json in ["[1]", "7", r#"[{"Name":["a"]}]"#] {
             assert_eq!(parameters(json), Err(WrongShape), "{json}");
         }
     }

@@ -1,5 +1,5 @@
-//! CSV exports: of the portal, old and new, and of PowerShell. Only the column `AuditData`
-//! is read: it is the record.
+//! CSV exports: of the portal, old and new, of PowerShell, and of what keeps the record in a
+//! column of its own. Only that column is read.
 //!
 //! Quoting is taken strictly where a row goes on over several lines. There a truncated row
 //! whose quote is never closed would otherwise swallow the rows behind it.
@@ -10,11 +10,13 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 
 use super::cut::{BOM, Step, WINDOW, parse};
+use super::envelope::holds_a_record;
 use super::native::Native;
 use super::{MAX_RECORD, Record, decode, decode_record};
 use crate::domain::TenantId;
 
-const COLUMN: &str = "AuditData";
+/// The columns that hold a record. Of several the first one counts.
+const COLUMNS: [&str; 4] = ["AuditData", "RawEventData", "event.original", "_raw"];
 
 /// As for JSON: what is read in vain, in bytes, is limited, and ...
 const WASTE: usize = 64 << 20;
@@ -25,7 +27,7 @@ const WASTE_PER_BYTE: usize = 8;
 struct Columns {
     delimiter: u8,
     count: usize,
-    /// Which of them is `AuditData`.
+    /// Which of them holds the record.
     at: usize,
 }
 
@@ -71,25 +73,29 @@ impl Columns {
         if memchr::memchr(b'{', line).is_some() {
             return None; // a row
         }
+        COLUMNS.iter().find_map(|name| Self::with(line, name))
+    }
+
+    fn with(line: &[u8], name: &str) -> Option<Self> {
         b",;\t".iter().find_map(|&delimiter| {
-            let mut names = line.split(|&b| b == delimiter);
-            let at = names.position(is_column_name)?;
+            let mut fields = line.split(|&b| b == delimiter);
+            let at = fields.position(|field| is_name(field, name))?;
             Some(Self {
                 delimiter,
-                count: at + 1 + names.count(),
+                count: at + 1 + fields.count(),
                 at,
             })
         })
     }
 }
 
-fn is_column_name(field: &[u8]) -> bool {
-    let name = field.trim_ascii();
-    let name = name
+fn is_name(field: &[u8], name: &str) -> bool {
+    let field = field.trim_ascii();
+    let field = field
         .strip_prefix(b"\"")
-        .and_then(|name| name.strip_suffix(b"\""))
-        .unwrap_or(name);
-    name.trim_ascii().eq_ignore_ascii_case(COLUMN.as_bytes())
+        .and_then(|field| field.strip_suffix(b"\""))
+        .unwrap_or(field);
+    field.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
 }
 
 impl Cutter {
@@ -336,6 +342,7 @@ impl<'a> CsvRecords<'a> {
             && bytes.len() <= MAX_RECORD
             && let Ok((native, length)) = parse::<Native<'_>>(&bytes)
             && length == bytes.len()
+            && holds_a_record(&native)
         {
             let decoded = decode::decode(&bytes, Some(native), self.tenant);
             return Some(Record { bytes, decoded });

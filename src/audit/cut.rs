@@ -1,9 +1,9 @@
 //! Cuts JSON text into records, a window of bytes at a time.
 //!
-//! Knows arrays, objects one after another, and several arrays one after another, in any
-//! mixture. What is neither a record nor punctuation between records is a record of its own
-//! that will not decode, so that nothing is dropped silently. Only an array that is cut off
-//! exactly between two records cannot be told from a complete one. What follows a broken
+//! Knows arrays, pages, objects one after another, and several of each one after another, in
+//! any mixture. What is neither a record nor punctuation between records is a record of its own
+//! that will not decode, so that nothing is dropped silently. Only an array or a
+//! page that is cut off exactly between two records cannot be told from a complete one. What follows a broken
 //! record is in [`super::salvage`].
 
 use std::borrow::Cow;
@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, IgnoredAny};
 
 use super::MAX_RECORD;
+use super::native::Native;
+use super::page::{self, No};
 use super::salvage::Salvage;
 
 /// With this much of the input in view (or all that is left) a step never needs more: a
@@ -35,13 +37,43 @@ pub(super) enum Step<'a, T> {
     },
 }
 
+/// What an object is read as.
+pub(super) trait Object<'a>: Deserialize<'a> {
+    /// It is not known to be none.
+    fn may_be_a_page(&self) -> bool;
+}
+
+impl Object<'_> for IgnoredAny {
+    fn may_be_a_page(&self) -> bool {
+        true
+    }
+}
+
+impl<'a> Object<'a> for Native<'a> {
+    fn may_be_a_page(&self) -> bool {
+        self.list().is_some()
+    }
+}
+
 /// Decides from the bytes alone, never from where a window ends: the records are the same
 /// whatever portions the input comes in.
 pub(super) struct Cutter {
     in_array: bool,
     /// Nothing but punctuation has been seen: plain values are junk, not elements.
     is_piece: bool,
+    pages: Pages,
     salvage: Salvage,
+}
+
+/// Pages that have begun.
+#[derive(Default)]
+struct Pages {
+    open: usize,
+    any: bool,
+    /// A list has ended: what follows may be the rest of its page.
+    behind_list: bool,
+    /// Whether the outermost one stands in an array.
+    in_array: bool,
 }
 
 impl Cutter {
@@ -49,6 +81,7 @@ impl Cutter {
         Self {
             in_array: false,
             is_piece: false,
+            pages: Pages::default(),
             salvage: Salvage::default(),
         }
     }
@@ -58,12 +91,17 @@ impl Cutter {
         Self {
             in_array: true,
             is_piece: true,
+            pages: Pages::default(),
             salvage: Salvage::default(),
         }
     }
 
+    pub fn has_seen_a_page(&self) -> bool {
+        self.pages.any
+    }
+
     /// `view`: not empty. `end`: nothing follows it.
-    pub fn step<'a, T: Deserialize<'a>>(&mut self, view: &'a [u8], end: bool) -> Step<'a, T> {
+    pub fn step<'a, T: Object<'a>>(&mut self, view: &'a [u8], end: bool) -> Step<'a, T> {
         let step = self.look::<T>(view, end);
         match &step {
             Step::Skip(length) | Step::Record { next: length, .. } => self.salvage.moved(*length),
@@ -72,7 +110,7 @@ impl Cutter {
         step
     }
 
-    fn look<'a, T: Deserialize<'a>>(&mut self, view: &'a [u8], end: bool) -> Step<'a, T> {
+    fn look<'a, T: Object<'a>>(&mut self, view: &'a [u8], end: bool) -> Step<'a, T> {
         let complete = end || view.len() >= WINDOW;
         let view = &view[..view.len().min(WINDOW)];
         if self.salvage.is_discarding() {
@@ -86,9 +124,15 @@ impl Cutter {
         if punctuation > 0 {
             return Step::Skip(punctuation);
         }
+        if std::mem::take(&mut self.pages.behind_list)
+            && let Some(step) = self.rest_of_page(view, complete)
+        {
+            return step;
+        }
         match view[0] {
             b']' => {
                 self.in_array = false;
+                self.pages.behind_list = self.pages.open > 0;
                 Step::Skip(1)
             }
             b'[' => self.array(view, complete),
@@ -102,7 +146,7 @@ impl Cutter {
     }
 
     /// Arrays of arrays of records are read as one array; other arrays in arrays are junk.
-    fn array<'a, T: Deserialize<'a>>(&mut self, view: &'a [u8], complete: bool) -> Step<'a, T> {
+    fn array<'a, T: Object<'a>>(&mut self, view: &'a [u8], complete: bool) -> Step<'a, T> {
         let first = view[1..].iter().find(|&&b| !is_space(b));
         match first {
             _ if !self.in_array => {}
@@ -115,8 +159,42 @@ impl Cutter {
         Step::Skip(1)
     }
 
+    /// None if something else follows.
+    fn rest_of_page<'a, T>(&mut self, view: &'a [u8], complete: bool) -> Option<Step<'a, T>> {
+        match view[0] {
+            b'}' => {
+                self.pages.open -= 1;
+                self.in_array = self.pages.open > 0 || self.pages.in_array;
+                Some(Step::Skip(1))
+            }
+            b'"' => {
+                let step = match page::pair(view) {
+                    Ok(length) => Step::Skip(length),
+                    Err(No::MoreBytes) if !complete => Step::More,
+                    Err(_) => return None,
+                };
+                self.pages.behind_list = true;
+                Some(step)
+            }
+            _ => None,
+        }
+    }
+
+    /// Steps into a page. Its bytes are looked at again: how many were read already?
+    fn page<'a, T>(&mut self, list: usize, read: usize) -> Step<'a, T> {
+        self.salvage.wasted(read);
+        if self.pages.open == 0 {
+            self.pages.in_array = self.in_array && !self.is_piece;
+        }
+        self.pages.open += 1;
+        self.pages.any = true;
+        self.in_array = true;
+        self.is_piece = false;
+        Step::Skip(list)
+    }
+
     /// An object, an array or a string.
-    fn value<'a, T: Deserialize<'a>>(
+    fn value<'a, T: Object<'a>>(
         &mut self,
         view: &'a [u8],
         complete: bool,
@@ -131,27 +209,53 @@ impl Cutter {
             head = &head[..self.salvage.lines_of_one(head)];
         }
         let is_object = head[0] == b'{';
+        if is_object
+            && self.salvage.is_exhausted()
+            && let Some(list) = page::list_of(head)
+        {
+            return self.page(list, 0);
+        }
         if is_object && let Ok((value, length)) = parse::<T>(head) {
-            self.is_piece = false;
-            return record(view, length, Some(value));
+            return self.object(view, length, Some(value));
         }
         match parse::<IgnoredAny>(head) {
-            Ok((_, length)) if is_object => {
-                self.is_piece = false;
-                record(view, length, None)
-            }
+            Ok((_, length)) if is_object => self.object(view, length, None),
             Ok((_, length)) if delimits_itself => {
                 self.broken(view, complete, Junk::Value { length })
             }
             Ok((_, length)) => self.element(view, complete, length),
             Err(error) if error.is_eof() && is_cut => Step::More,
             Err(error) => {
-                if complete {
-                    self.salvage.wasted(failed_at(head, &error));
+                if !complete {
+                    return Step::More;
                 }
-                self.broken(view, complete, Junk::Unknown)
+                let read = failed_at(head, &error);
+                match page::list_of(head) {
+                    Some(list) if is_object => self.page(list, read),
+                    _ => {
+                        self.salvage.wasted(read);
+                        self.broken(view, complete, Junk::Unknown)
+                    }
+                }
             }
         }
+    }
+
+    fn object<'a, T: Object<'a>>(
+        &mut self,
+        view: &'a [u8],
+        length: usize,
+        parsed: Option<T>,
+    ) -> Step<'a, T> {
+        let object = &view[..length];
+        if parsed.as_ref().is_none_or(Object::may_be_a_page)
+            && let Some(list) = page::list_of(object)
+            && !page::is_a_record(object)
+        {
+            return self.page(list, length);
+        }
+        self.is_piece = false;
+        record(view, length, parsed)
     }
 
     /// A number, `null`, `true`, or anything.

@@ -4,9 +4,12 @@
 //! encoding, depth, JSON, tenant, operation, and only for operations of interest the rest.
 
 use serde_json::error::Category;
+use uuid::Uuid;
 
 use super::admin::decode_admin_change;
+use super::envelope::{ENVELOPES, MAX_ENVELOPES};
 use super::fields::Value;
+use super::foreign::names_another_tenant;
 use super::kept::{invalid, missing, twice};
 use super::native::{Field, Native};
 use super::send::decode_send;
@@ -33,31 +36,6 @@ pub(super) fn decode(
     })
 }
 
-/// Bytes of another tenant are never stored, so what cannot be taken in is searched for its
-/// name, however deep it stands in whatever envelope.
-fn names_another_tenant(bytes: &[u8], tenant: TenantId) -> bool {
-    const KEY: &[u8] = b"OrganizationId";
-    bytes.windows(KEY.len()).enumerate().any(|(at, window)| {
-        if !window.eq_ignore_ascii_case(KEY) {
-            return false;
-        }
-        let rest = &bytes[at + KEY.len()..];
-        let value = rest
-            .iter()
-            .position(|byte| !matches!(byte, b'"' | b'\\' | b':' | b' ' | b'\t' | b'{'))
-            .map(|start| {
-                let length = rest[start..]
-                    .iter()
-                    .take_while(|byte| byte.is_ascii_hexdigit() || **byte == b'-')
-                    .count();
-                &rest[start..start + length]
-            });
-        value
-            .and_then(|guid| TenantId::parse(std::str::from_utf8(guid).ok()?))
-            .is_some_and(|named| named != tenant)
-    })
-}
-
 fn judge(bytes: &[u8], parsed: Option<Native<'_>>, tenant: TenantId) -> Result<Decoded, Problem> {
     if bytes.len() > MAX_RECORD {
         return Err(Problem::new(
@@ -77,37 +55,129 @@ fn judge(bytes: &[u8], parsed: Option<Native<'_>>, tenant: TenantId) -> Result<D
         Some(native) => native,
         None => parse(bytes)?,
     };
-    match native.contents.as_slice() {
-        [] => decode_native(&native, tenant),
-        [content] => {
-            check_tenant(&native, tenant)?;
-            decode_content_of_envelope(content.get(), tenant)
+    let outermost = Place {
+        tenant,
+        level: 0,
+        id: None,
+    };
+    decode_object(&native, outermost).map_err(|miss| miss.problem)
+}
+
+/// Where an object stands.
+#[derive(Clone, Copy)]
+struct Place {
+    tenant: TenantId,
+    /// How often it is wrapped.
+    level: usize,
+    /// The object around it is a record of this id.
+    id: Option<Option<Uuid>>,
+}
+
+struct Miss {
+    problem: Problem,
+    /// No other envelope is looked into.
+    is_final: bool,
+}
+
+/// `json`: an object, or text with the JSON of one. `lent`: what the envelope says of it.
+fn decode_json(
+    json: &str,
+    lent: Vec<(Field, Value<'static>)>,
+    place: Place,
+) -> Result<Decoded, Miss> {
+    let no_record = |problem| Miss {
+        problem,
+        is_final: false,
+    };
+    if place.level > MAX_ENVELOPES {
+        return Err(no_record(Problem::new(
+            Reason::TooDeep,
+            format!("wrapped more than {MAX_ENVELOPES} times"),
+        )));
+    }
+    if json.starts_with('"') {
+        let text = serde_json::from_str::<String>(json);
+        let text = text.map_err(|error| no_record(not_a_record(&error)))?;
+        check_depth(text.as_bytes()).map_err(no_record)?;
+        let inner = Place {
+            level: place.level + 1,
+            ..place
+        };
+        return decode_json(text.trim(), lent, inner);
+    }
+    let mut native = parse(json.as_bytes()).map_err(no_record)?;
+    for (field, value) in lent {
+        native.lend(field, value);
+    }
+    decode_object(&native, place)
+}
+
+/// A record, or an envelope around one. What is inside wins, unless what is outside is a
+/// record itself: then a key merely has the name of an envelope's, and what anybody has
+/// written there is no record. Only a part of a record with the id of the whole counts as it.
+fn decode_object(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
+    check_tenant(native, place.tenant).map_err(|problem| Miss {
+        problem,
+        is_final: true,
+    })?;
+    let itself = || decode_itself(native, place);
+    if native.outer().is_empty() {
+        return itself();
+    }
+    let is_complete = native.is_complete();
+    let id = native.get(Field::Id).guid();
+    if is_complete && place.id.is_some_and(|whole| whole != id) {
+        return itself();
+    }
+    let inside = Place {
+        level: place.level + 1,
+        id: if is_complete { Some(id) } else { place.id },
+        ..place
+    };
+    let mut first_miss = None;
+    for envelope in &ENVELOPES {
+        let miss = match envelope.contents(native).as_slice() {
+            [] => continue,
+            [content] => match decode_json(content, envelope.lent(native), inside) {
+                Ok(decoded) => return Ok(decoded),
+                Err(miss) => miss,
+            },
+            // nothing is chosen between the two
+            _ => Miss {
+                problem: twice(envelope.path),
+                is_final: !is_complete,
+            },
+        };
+        if miss.is_final {
+            return Err(miss);
         }
-        contents => {
-            check_tenant(&native, tenant)?;
-            // nothing is chosen; but another tenant's record is that first of all
-            let foreign = contents
-                .iter()
-                .filter_map(|content| decode_content_of_envelope(content.get(), tenant).err())
-                .find(|problem| problem.reason == Reason::ForeignTenant);
-            Err(foreign.unwrap_or_else(|| {
-                Problem::new(
-                    Reason::DuplicateField,
-                    "AuditData is there twice, with different values",
-                )
-            }))
-        }
+        first_miss.get_or_insert(miss);
+    }
+    match first_miss {
+        Some(miss) if !is_complete => Err(miss),
+        _ => itself(),
     }
 }
 
-/// `json`: an object, or text with the JSON of one.
-fn decode_content_of_envelope(json: &str, tenant: TenantId) -> Result<Decoded, Problem> {
-    if json.starts_with('"') {
-        let text: String = serde_json::from_str(json).map_err(|error| not_a_record(&error))?;
-        check_depth(text.as_bytes())?;
-        decode_native(&parse(text.as_bytes())?, tenant)
-    } else {
-        decode_native(&parse(json.as_bytes())?, tenant)
+fn decode_itself(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
+    let miss = |problem| Miss {
+        problem,
+        is_final: native.is_a_record(),
+    };
+    if let Some(id) = place.id
+        && (id.is_none() || id != native.get(Field::Id).guid())
+    {
+        return Err(Miss {
+            problem: missing(Field::Id),
+            is_final: false,
+        });
+    }
+    match native.list() {
+        Some(list) if !native.get(Field::Operation).is_given() => Err(miss(Problem::new(
+            Reason::Malformed,
+            format!("{list} is no list of records"),
+        ))),
+        _ => decode_native(native).map_err(miss),
     }
 }
 
@@ -163,8 +233,7 @@ fn check_tenant(native: &Native<'_>, tenant: TenantId) -> Result<(), Problem> {
             .and_then(|text| TenantId::parse(&text))
             .is_some_and(|organization| organization != tenant)
     };
-    let first = native.get(Field::OrganizationId);
-    if is_foreign(first) || native.more_organizations.iter().any(is_foreign) {
+    if native.organizations().any(is_foreign) {
         return Err(Problem::new(
             Reason::ForeignTenant,
             "OrganizationId is another tenant's",
@@ -173,11 +242,10 @@ fn check_tenant(native: &Native<'_>, tenant: TenantId) -> Result<(), Problem> {
     Ok(())
 }
 
-fn decode_native(native: &Native<'_>, tenant: TenantId) -> Result<Decoded, Problem> {
-    check_tenant(native, tenant)?;
+fn decode_native(native: &Native<'_>) -> Result<Decoded, Problem> {
     let value = native.get(Field::Operation);
     if native.contradicts_itself(Field::Operation) {
-        return Err(twice(Field::Operation));
+        return Err(twice(Field::Operation.name()));
     }
     if *value == Value::Other {
         return Err(invalid(Field::Operation, "is no text"));
@@ -187,14 +255,14 @@ fn decode_native(native: &Native<'_>, tenant: TenantId) -> Result<Decoded, Probl
     };
     if let Some(operation) = Operation::parse(&name) {
         if let Some(field) = native.contradiction() {
-            return Err(twice(field));
+            return Err(twice(field.name()));
         }
         if is_exchange_item(native) {
             return decode_send(native, operation);
         }
     } else if let Some(operation) = admin_change::operation(&name) {
         if let Some(field) = native.contradiction() {
-            return Err(twice(field));
+            return Err(twice(field.name()));
         }
         if let Some(change) = decode_admin_change(native, operation)? {
             return Ok(Decoded::Admin(change));

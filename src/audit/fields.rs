@@ -29,6 +29,17 @@ impl Value<'_> {
         }
     }
 
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Missing => Value::Missing,
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Integer(number) => Value::Integer(number),
+            Self::Bool(value) => Value::Bool(value),
+            Self::Other => Value::Other,
+        }
+    }
+
     /// Trimmed. `None` if there is no such value, or if it has no text.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         match self {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Problem;
 use super::fields::Value;
+use super::keys::TIME_GENERATED;
 use super::native::{Field, Native};
 use crate::domain::QuarantineReason as Reason;
 use crate::domain::actor::strip_claims;
@@ -17,6 +18,9 @@ pub(super) const MAX_TEXT: usize = 512;
 pub(super) const MAX_PARAMETER: usize = 4096;
 
 /// What every kept record must have: its id and its time.
+///
+/// `TimeGenerated` is `CreationTime`, unless Azure Monitor has replaced it with its own time,
+/// as it does with what is two days late. `CreationTime` has whole seconds, its own time not.
 pub(super) fn identity(native: &Native<'_>) -> Result<(Uuid, Timestamp), Problem> {
     let organization = native.get(Field::OrganizationId);
     if organization.is_given() {
@@ -40,6 +44,12 @@ pub(super) fn identity(native: &Native<'_>) -> Result<(Uuid, Timestamp), Problem
         .ok_or_else(|| invalid(Field::CreationTime, "is no time"))?;
     if !time.is_plausible() {
         return Err(invalid(Field::CreationTime, "is not of this century"));
+    }
+    if native.is_time_generated() && time.micros() % 1_000_000 != 0 {
+        return Err(Problem::new(
+            Reason::InvalidField,
+            format!("{TIME_GENERATED} is not the record's time: it has a fraction"),
+        ));
     }
     Ok((id, time))
 }
@@ -91,9 +101,9 @@ pub(super) fn invalid(field: Field, what: &str) -> Problem {
     Problem::new(Reason::InvalidField, format!("{} {what}", field.name()))
 }
 
-pub(super) fn twice(field: Field) -> Problem {
+pub(super) fn twice(key: &str) -> Problem {
     Problem::new(
         Reason::DuplicateField,
-        format!("{} is there twice, with different values", field.name()),
+        format!("{key} is there twice, with different values"),
     )
 }

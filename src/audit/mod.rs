@@ -4,22 +4,28 @@
 //! | step | where |
 //! |---|---|
 //! | which form the content has | `form` |
-//! | where a record begins and ends: JSON, CSV | `cut`, `csv` |
+//! | where a record begins and ends: JSON, pages of it, CSV | `cut`, `page`, `csv` |
 //! | where a broken record ends | `salvage` |
 //! | files of any size | [`Reader`] |
-//! | the fields of a record | `native`, `fields`, `composite` |
+//! | the fields of a record | `native`, `keys`, `fields`, `composite` |
+//! | what it is wrapped in | `envelope` |
 //! | what they say | `decode`, `send`, `admin`, `kept` |
+//! | whose it is, if it cannot be read | `foreign` |
 
 mod admin;
 mod composite;
 mod csv;
 mod cut;
 mod decode;
+mod envelope;
 mod fields;
+mod foreign;
 mod form;
 mod kept;
+mod keys;
 mod microsoft_error;
 mod native;
+mod page;
 mod reader;
 mod salvage;
 mod send;
@@ -120,18 +126,22 @@ pub fn decode_content(
 }
 
 /// One record that was cut before. It is one item, with all of its bytes, unless it is broken
-/// and has swallowed others. Nothing at all is one broken record.
+/// and has swallowed others, or a page: then it is the records of the page. Nothing at all is
+/// one broken record.
 pub fn decode_record(record: &[u8], tenant: TenantId) -> impl Iterator<Item = Record<'_>> {
     let mut records = JsonRecords::new(record, Cutter::of_piece(), tenant);
-    let mut first = records.next().unwrap_or_else(|| Record {
-        bytes: Cow::Borrowed(record),
-        decoded: decode::decode(record, None, tenant),
-    });
+    let mut first = records.next();
     let second = records.next();
-    if second.is_none() {
-        first.bytes = truncated(Cow::Borrowed(record));
+    if !records.cutter.has_seen_a_page() {
+        let first = first.get_or_insert_with(|| Record {
+            bytes: Cow::Borrowed(record),
+            decoded: decode::decode(record, None, tenant),
+        });
+        if second.is_none() {
+            first.bytes = truncated(Cow::Borrowed(record));
+        }
     }
-    std::iter::once(first).chain(second).chain(records)
+    first.into_iter().chain(second).chain(records)
 }
 
 enum Records<'a> {

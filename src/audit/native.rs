@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::{AnyValue, Value};
+use super::keys::{Key, PREFIXED};
 
 /// What is read of a record, in one pass; everything else is skipped unread.
 #[derive(Clone, Debug, Default)]
@@ -13,20 +14,37 @@ pub(super) struct Native<'a> {
     values: [Value<'a>; FIELDS],
     /// Bit by [`Field`]: stands in the record twice, with different values.
     contradictions: u32,
-    /// Every further `OrganizationId`: none of them may be another tenant's.
-    pub more_organizations: Vec<Value<'a>>,
     /// The composite fields are looked at only in records that turn out to be of interest.
     pub item: Option<&'a RawValue>,
     pub parameters: Option<&'a RawValue>,
-    /// The record itself, if this is an envelope around it. More than one if the envelope
-    /// contradicts itself.
-    pub contents: Vec<&'a RawValue>,
+    more: Option<Box<More<'a>>>,
+}
+
+/// What hardly any native record has.
+#[derive(Clone, Debug, Default)]
+struct More<'a> {
+    organizations: Vec<Value<'a>>,
+    /// Of one key at most two, the first and another one: then it contradicts itself.
+    outer: Vec<(&'static str, &'a RawValue)>,
+    aliases: Vec<Alias<'a>>,
+    list: Option<&'static str>,
+    is_time_generated: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Alias<'a> {
+    field: Field,
+    rank: u8,
+    value: Value<'a>,
+    contradicts_itself: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     CreationTime,
     Id,
+    /// Where the keys are joined by dots.
+    InternetMessageId,
     LogonType,
     LogonUserSid,
     MailboxGuid,
@@ -54,10 +72,11 @@ pub(super) enum Field {
 const FIELDS: usize = Field::Item as usize;
 
 impl Field {
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::CreationTime => "CreationTime",
             Self::Id => "Id",
+            Self::InternetMessageId => "Item.InternetMessageId",
             Self::LogonType => "LogonType",
             Self::LogonUserSid => "LogonUserSid",
             Self::MailboxGuid => "MailboxGuid",
@@ -82,9 +101,10 @@ impl Field {
         }
     }
 
-    const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::CreationTime,
         Self::Id,
+        Self::InternetMessageId,
         Self::LogonType,
         Self::LogonUserSid,
         Self::MailboxGuid,
@@ -107,36 +127,7 @@ impl Field {
         Self::Item,
         Self::Parameters,
     ];
-
-    fn of(key: &str) -> Option<Self> {
-        // most keys are of no interest, and few fields share a length
-        let candidates: &[Self] = match key.len() {
-            2 => &[Self::Id],
-            4 => &[Self::Item],
-            6 => &[Self::UserId],
-            7 => &[Self::UserKey],
-            8 => &[Self::UserType, Self::Workload, Self::ObjectId],
-            9 => &[Self::Operation, Self::LogonType],
-            10 => &[Self::RecordType, Self::Parameters],
-            11 => &[Self::MailboxGuid],
-            12 => &[Self::CreationTime, Self::LogonUserSid, Self::ResultStatus],
-            13 => &[Self::TokenObjectId],
-            14 => &[Self::OrganizationId, Self::SendAsUserSmtp],
-            15 => &[Self::MailboxOwnerSid, Self::MailboxOwnerUpn],
-            21 => &[Self::SendAsUserMailboxGuid],
-            22 => &[Self::SendOnBehalfOfUserSmtp],
-            29 => &[Self::SendOnBehalfOfUserMailboxGuid],
-            _ => return None,
-        };
-        candidates
-            .iter()
-            .copied()
-            .find(|field| field.name().eq_ignore_ascii_case(key))
-    }
 }
-
-/// The keys under which an envelope carries the record, as an object or as its JSON text.
-const ENVELOPES: [&str; 1] = ["AuditData"];
 
 impl<'a> Native<'a> {
     pub fn get(&self, field: Field) -> &Value<'a> {
@@ -154,10 +145,50 @@ impl<'a> Native<'a> {
             .find(|&field| self.contradicts_itself(field))
     }
 
-    /// It is an audit record, or an envelope around one, as far as the keys tell.
-    pub fn looks_like_a_record(&self) -> bool {
-        let given = |field| *self.get(field) != Value::Missing;
-        !self.contents.is_empty() || (given(Field::Operation) && given(Field::Id))
+    /// Every `OrganizationId`: none of them may be another tenant's.
+    pub fn organizations(&self) -> impl Iterator<Item = &Value<'a>> {
+        let more = self.more.iter().flat_map(|more| &more.organizations);
+        std::iter::once(self.get(Field::OrganizationId)).chain(more)
+    }
+
+    /// What may hold a record, by key: see [`super::envelope`].
+    pub fn outer(&self) -> &[(&'static str, &'a RawValue)] {
+        self.more.as_ref().map_or(&[], |more| &more.outer)
+    }
+
+    /// What would make it a page of records: see [`super::page`].
+    pub fn list(&self) -> Option<&'static str> {
+        self.more.as_ref().and_then(|more| more.list)
+    }
+
+    /// `CreationTime` has no other source than `TimeGenerated`.
+    pub fn is_time_generated(&self) -> bool {
+        self.more
+            .as_ref()
+            .is_some_and(|more| more.is_time_generated)
+    }
+
+    fn more(&mut self) -> &mut More<'a> {
+        self.more.get_or_insert_default()
+    }
+
+    /// It has what every audit record has.
+    pub fn is_a_record(&self) -> bool {
+        self.get(Field::Operation).is_given() && self.get(Field::Id).is_given()
+    }
+
+    /// It can be nothing else than a record.
+    pub fn is_complete(&self) -> bool {
+        self.is_a_record() && self.get(Field::CreationTime).is_given()
+    }
+
+    /// Something beside the record says this of it.
+    pub fn lend(&mut self, field: Field, value: Value<'a>) {
+        if field == Field::OrganizationId {
+            self.more().organizations.push(value);
+        } else if !self.get(field).is_given() {
+            self.values[field as usize] = value;
+        }
     }
 
     fn put(&mut self, field: Field, value: Value<'a>) {
@@ -167,7 +198,7 @@ impl<'a> Native<'a> {
         } else if !slot.says_the_same(&value) {
             self.contradictions |= 1 << field as u32;
             if field == Field::OrganizationId {
-                self.more_organizations.push(value);
+                self.more().organizations.push(value);
             }
         }
     }
@@ -181,6 +212,70 @@ impl<'a> Native<'a> {
             None => *slot = Some(value),
             Some(first) if first.get() == value.get() => {}
             Some(_) => self.contradictions |= 1 << field as u32,
+        }
+    }
+
+    fn put_alias(&mut self, field: Field, rank: u8, value: Value<'a>) {
+        if field == Field::OrganizationId {
+            self.more().organizations.push(value);
+            return;
+        }
+        if !value.is_given() {
+            return;
+        }
+        let aliases = &mut self.more().aliases;
+        let mut known = aliases.iter_mut();
+        match known.find(|known| (known.field, known.rank) == (field, rank)) {
+            Some(known) => known.contradicts_itself |= !known.value.says_the_same(&value),
+            None => aliases.push(Alias {
+                field,
+                rank,
+                value,
+                contradicts_itself: false,
+            }),
+        }
+    }
+
+    fn put_outer(&mut self, key: &'static str, content: &'a RawValue) {
+        if matches!(content.get(), "null" | "\"\"") {
+            return;
+        }
+        let outer = &mut self.more().outer;
+        let mut known = outer.iter().filter(|(known, _)| *known == key);
+        let is_new = match (known.next(), known.next()) {
+            (None, _) => true,
+            (Some((_, first)), None) => first.get() != content.get(),
+            (Some(_), Some(_)) => false, // all of many would cost the square of it
+        };
+        if is_new {
+            outer.push((key, content));
+        }
+    }
+
+    /// Aliases are no contradiction to what they stand for.
+    fn settle_aliases(&mut self) {
+        let Some(more) = &mut self.more else { return };
+        let mut aliases = std::mem::take(&mut more.aliases);
+        aliases.sort_by_key(|alias| alias.rank);
+        let is_complete = self.is_complete();
+        for Alias {
+            field,
+            rank,
+            value,
+            contradicts_itself,
+        } in aliases
+        {
+            // what has no prefix belongs to the document around the record
+            let is_own = rank == PREFIXED && !is_complete;
+            if self.get(field).is_given() && !is_own {
+                continue;
+            }
+            if field == Field::CreationTime && rank != PREFIXED {
+                self.more().is_time_generated = true;
+            }
+            self.contradictions &= !(1 << field as u32);
+            self.contradictions |= u32::from(contradicts_itself) << field as u32;
+            self.values[field as usize] = value;
         }
     }
 }
@@ -202,83 +297,34 @@ impl<'de> Visitor<'de> for RecordVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut native = Native::default();
-        while let Some(key) = map.next_key_seed(RecordKey)? {
+        while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Unknown => {
                     map.next_value::<IgnoredAny>()?;
                 }
-                Key::Field(field @ (Field::Item | Field::Parameters)) => {
+                Key::List(name) => {
+                    map.next_value::<IgnoredAny>()?;
+                    native.more().list = Some(name);
+                }
+                Key::Field(field @ (Field::Item | Field::Parameters))
+                | Key::Alias(field @ (Field::Item | Field::Parameters), _) => {
                     native.put_composite(field, map.next_value()?);
                 }
                 Key::Field(field) => native.put(field, map.next_value_seed(AnyValue)?),
-                Key::Envelope => {
-                    let content: &RawValue = map.next_value()?;
-                    let is_empty = matches!(content.get(), "null" | "\"\"");
-                    // compared with the first only: all of many would cost the square of it
-                    let first = native.contents.first();
-                    let is_known = first.is_some_and(|first| first.get() == content.get());
-                    if !is_empty && !is_known {
-                        native.contents.push(content);
-                    }
+                Key::Alias(field, rank) => {
+                    native.put_alias(field, rank, map.next_value_seed(AnyValue)?);
                 }
+                Key::Outer(key) => native.put_outer(key, map.next_value()?),
             }
         }
+        native.settle_aliases();
         Ok(native)
-    }
-}
-
-enum Key {
-    Field(Field),
-    Envelope,
-    Unknown,
-}
-
-/// Reads a key without allocating, whatever its case and the white space around it.
-struct RecordKey;
-
-impl<'de> DeserializeSeed<'de> for RecordKey {
-    type Value = Key;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for RecordKey {
-    type Value = Key;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        let key = key.trim();
-        Ok(match Field::of(key) {
-            Some(field) => Key::Field(field),
-            None if ENVELOPES.iter().any(|name| name.eq_ignore_ascii_case(key)) => Key::Envelope,
-            None => Key::Unknown,
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_field_is_found_by_its_name() {
-        for field in Field::ALL {
-            for key in [field.name().to_owned(), field.name().to_lowercase()] {
-                assert_eq!(Field::of(&key), Some(field), "{key}");
-            }
-        }
-        assert_eq!(
-            Field::of("SendonBehalfOfUserMailboxGuid"),
-            Some(Field::SendOnBehalfOfUserMailboxGuid)
-        );
-        assert_eq!(Field::of("Ident"), None);
-        assert_eq!(Field::ALL.len(), FIELDS + 2);
-    }
 
     #[test]
     fn keys_in_any_case_and_with_white_space() {
@@ -290,7 +336,7 @@ mod tests {
         assert_eq!(native.get(Field::Operation).text().as_deref(), Some("Send"));
         assert_eq!(native.get(Field::RecordType).integer(), Some(2));
         assert_eq!(native.get(Field::Id).text().as_deref(), Some("c"));
-        assert!(native.looks_like_a_record());
+        assert!(native.is_a_record());
         assert_eq!(native.contradiction(), None);
     }
 }

@@ -11,6 +11,7 @@
 
 use super::MAX_RECORD;
 use super::cut::{failed_at, is_space, parse};
+use super::envelope::holds_a_record;
 use super::native::Native;
 
 /// Looking for the next record reads some bytes more than once. What is read in vain, in
@@ -160,7 +161,7 @@ impl Salvage {
             }
             let text = &view[at..view.len().min(at + MAX_RECORD)];
             match parse::<Native<'_>>(text) {
-                Ok((native, _)) if native.looks_like_a_record() => return Some(at),
+                Ok((native, _)) if holds_a_record(&native) => return Some(at),
                 // reading it was not in vain only if it is no part of what is read again
                 Ok((_, length)) => self.wasted(length),
                 Err(error) => self.wasted(failed_at(text, &error)),

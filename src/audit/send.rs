@@ -3,10 +3,9 @@
 use uuid::Uuid;
 
 use super::composite::{self, WrongShape};
-use super::kept::{has_failed, identity, invalid, lower_case, optional, user_id};
+use super::kept::{has_failed, identity, invalid, lower_case, optional, text, twice, user_id};
 use super::native::{Field, Native};
 use super::{Decoded, Problem};
-use crate::domain::QuarantineReason as Reason;
 use crate::domain::message::MessageIdError;
 use crate::domain::send_event::{MessageRef, Sides, UserType};
 use crate::domain::{MessageId, Operation, SendEvent};
@@ -87,27 +86,21 @@ fn sent_as(
 }
 
 fn message_id(native: &Native<'_>) -> Result<Option<MessageId>, Problem> {
-    let Some(item) = native.item else {
-        return Ok(None);
-    };
-    let ids = match composite::read(item, composite::message_ids) {
-        Ok(Some(ids)) => ids,
-        Ok(None) => return Ok(None),
-        Err(WrongShape) => return Err(invalid(Field::Item, "is no item")),
+    let ids = match native
+        .item
+        .map(|item| composite::read(item, composite::message_ids))
+    {
+        Some(Ok(ids)) => ids.unwrap_or_default(),
+        Some(Err(WrongShape)) => return Err(invalid(Field::Item, "is no item")),
+        None => vec![text(native, Field::InternetMessageId)?.into_owned()],
     };
     match ids.as_slice() {
         [] => Ok(None),
         [id] => match MessageId::parse(id) {
             Ok(id) => Ok(Some(id)),
             Err(MessageIdError::Empty) => Ok(None),
-            Err(error) => Err(Problem::new(
-                Reason::InvalidField,
-                format!("Item.InternetMessageId {error}"),
-            )),
+            Err(error) => Err(invalid(Field::InternetMessageId, &error.to_string())),
         },
-        _ => Err(Problem::new(
-            Reason::DuplicateField,
-            "Item.InternetMessageId is there twice, with different values",
-        )),
+        _ => Err(twice(Field::InternetMessageId.name())),
     }
 }

@@ -1,6 +1,8 @@
 //! What the decoder promises, on records in the shapes of real ones.
 
 mod csv;
+mod envelopes;
+mod fixtures;
 mod forms;
 mod hostile;
 mod judgement;
