@@ -4,7 +4,8 @@
 //! number of writers cannot change an answer.
 
 use super::{
-    Actor, Attribution, Basis, Directory, Evidence, Operation, SendEvent, Side, Timestamp, Verdict,
+    Actor, Attribution, Basis, Directory, Evidence, Identity, Operation, SendEvent, Side,
+    Timestamp, Verdict,
     actor::{is_account_sid, is_puid},
 };
 use std::collections::{BTreeSet, HashMap};
@@ -241,19 +242,22 @@ pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
 }
 
 /// Whom the plain sends name, where nobody is named by what says on whose account it was sent.
-/// If that has an account's SID that leads to nobody, whoever has another SID is not the one.
+/// If that has an account's identifier that leads to nobody, whoever has another one of its
+/// kind is not the one.
 fn people_besides_somebody_else<'a>(counting: &[&'a Judged<'_>]) -> BTreeSet<&'a str> {
-    let sid = |one: &'a Judged<'_>| {
-        let logon = one.event.logon_user_sid.as_deref();
-        logon.filter(|sid| is_account_sid(sid))
-    };
-    let sent_by: BTreeSet<&str> = counting
+    let sent_by: Vec<Identity<'_>> = counting
         .iter()
         .filter(|one| one.is_strong() && one.actor == Actor::Unresolved)
-        .filter_map(|one| sid(one))
+        .flat_map(|one| one.event.account())
         .collect();
-    let is_somebody_else = |one: &'a Judged<'_>| {
-        !sent_by.is_empty() && sid(one).is_some_and(|sid| !sent_by.contains(sid))
+    let is_somebody_else = |one: &Judged<'_>| {
+        one.event.account().any(|account| {
+            let mut same_kind = sent_by
+                .iter()
+                .filter(|by| by.is_of_kind(&account))
+                .peekable();
+            same_kind.peek().is_some() && same_kind.all(|by| *by != account)
+        })
     };
     counting
         .iter()

@@ -408,6 +408,38 @@ fn somebody_else_does_not_answer_for_an_unresolved_sender() {
     let same_account = judged(&[by_sid, bob(Some("s-1-5-21-1"))]);
     assert_eq!(same_account.basis, Some(Basis::MailboxSendAs));
     assert!(same_account.confirmed);
+
+    // every kind of identifier tells two accounts apart
+    let puid = |n: u8| Some(format!("100320000000000{n}"));
+    let object = |n| Some(Uuid::from_u128(n));
+    let by_puid = SendEvent {
+        user_key: puid(1),
+        ..mailbox_side(1, "not-found")
+    };
+    let by_object = SendEvent {
+        user_key: puid(1),
+        ..mailbox_side(1, &Uuid::from_u128(1).to_string())
+    };
+    for (unresolved, user_key, object_id, somebody_else) in [
+        (&by_puid, puid(2), None, true),
+        (&by_puid, puid(1), None, false),
+        (&by_puid, None, object(2), false),
+        (&by_object, None, object(2), true),
+        (&by_object, puid(1), object(2), false), // one of two is enough to be the same
+    ] {
+        let bob = SendEvent {
+            user_key,
+            object_id,
+            ..bob(None)
+        };
+        let verdict = judged(&[unresolved.clone(), bob.clone()]).verdict;
+        let expected = if somebody_else {
+            Verdict::Unresolved
+        } else {
+            Verdict::Attributed
+        };
+        assert_eq!(verdict, expected, "{bob:?}");
+    }
 }
 
 #[test]
