@@ -54,7 +54,7 @@ pub(super) struct Simulate {
     agents: u16,
     /// Shared mailboxes of each tenant; two with a history of their own come on top
     #[arg(long, value_name = "N", default_value_t = 3,
-        value_parser = clap::value_parser!(u16).range(1..))]
+        value_parser = clap::value_parser!(u16).range(2..))]
     shared: u16,
     /// Forms of the files, by commas: blob, lines, search, search-objects, portal-old,
     /// portal-new, export-csv, graph, sentinel, cloud-app-events, wazuh, elastic

@@ -146,7 +146,7 @@ impl Cast {
             sid_prefix,
             next_sid: 1_000_000,
         };
-        // some stories are of two people
+        // some stories are of two people, some of a mailbox with a special account
         let agents = (0..plan.agents.max(2)).map(|n| person(&mut directory, n, &domain));
         let mut agents: Vec<Account> = agents.collect();
         // the name of the account is not always the address
@@ -156,7 +156,7 @@ impl Cast {
         let mut newest = |n: usize| person(&mut directory, plan.agents.max(2) + n, &domain);
         let (newcomer, before) = (newest(0), newest(1));
         let shared =
-            (0..plan.shared.max(1)).map(|n| shared(&mut directory, n, &domain, &organization));
+            (0..plan.shared.max(2)).map(|n| shared(&mut directory, n, &domain, &organization));
         let shared = shared.collect();
         let mut mailbox = |local: &str| {
             let address = format!("{local}@{domain}");
@@ -222,8 +222,8 @@ fn shared(directory: &mut Directory, n: usize, domain: &str, organization: &str)
         more => format!("{}{more}", SHARED[n % SHARED.len()]),
     };
     let mut account = directory.account(&local, &format!("{local}@{domain}"));
-    // every other account is named by the tenant's first domain
-    if n.is_multiple_of(2) {
+    // the first one's account is named by the tenant's first domain
+    if n == 0 {
         account.upn = format!("{local}@{organization}");
     }
     account

@@ -186,6 +186,11 @@ impl Feed {
         self.random.pick(&self.cast.shared).clone()
     }
 
+    /// Its account is named as the mailbox is.
+    pub(super) fn shared_of_one_name(&mut self) -> Account {
+        self.random.pick(&self.cast.shared[1..]).clone()
+    }
+
     /// The log has this record of the message; it comes with the others, or some time later.
     pub(super) fn log(&mut self, message: &Message, record: &Record) {
         let delay = if self.random.chance(70) {

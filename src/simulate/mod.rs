@@ -59,7 +59,7 @@ pub struct Plan {
     pub days: u32,
     /// Of each tenant; 2 or more. Some with a history of their own come on top.
     pub agents: usize,
-    /// Of each tenant; 1 or more. As above.
+    /// Of each tenant; 2 or more. As above.
     pub shared: usize,
     /// Records of other operations for each send event. 1.5 makes a feed of 40 % send
     /// events; 20 to 100 is what a real tenant has.

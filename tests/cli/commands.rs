@@ -51,6 +51,7 @@ fn the_demo_shows_every_case_and_ends() {
         "PENDING",
         "both sides",
         "Confirmed",
+        "every answer is what happened",
     ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }

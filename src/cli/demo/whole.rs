@@ -62,7 +62,7 @@ pub(super) async fn play(api: &Api) -> anyhow::Result<bool> {
             truth.extend(files.take_truth());
         }
         say(&format!(
-            "IngestAuditBatch  {} of {} forms, {} → {} kept, {} quarantined",
+            "IngestAuditBatch  {} in {} forms: {} → {} kept, {} quarantined",
             show::plural(number, "file"),
             forms.len(),
             show::plural(received, "record"),
@@ -80,7 +80,7 @@ async fn compare(api: &Api, truth: &[Truth]) -> anyhow::Result<bool> {
         report.check(api, rows.to_vec()).await?;
     }
     say(&format!(
-        "LookupAttributions  {} of {} kinds: {}",
+        "LookupAttributions  {} of {} stories: {}",
         show::plural(report.rows(), "message"),
         report.stories(),
         if report.is_equal() {

@@ -183,21 +183,20 @@ impl Feed {
 
     /// Somebody has the password of the shared account. Who, nobody can tell.
     pub(super) fn shared_account(&mut self, at: Moment) {
-        let shared = self.shared();
+        let shared = self.shared_of_one_name();
         let message = self.message(at);
         let record = self.scribe.send(at, &message.mail, &shared);
-        self.log(&message, &record.with("UserId", shared.address.as_str()));
+        self.log(&message, &record);
         let truth = Truth::sent(NOT_A_PERSON, SEND, at).from(&shared.address);
         self.is_true(&message, truth);
     }
 
     /// A person is a better answer than nobody.
     pub(super) fn shared_account_and_person(&mut self, at: Moment) {
-        let (who, shared) = (self.agent(), self.shared());
+        let (who, shared) = (self.agent(), self.shared_of_one_name());
         let message = self.message(at);
         let later = self.seconds_later();
         let own = self.scribe.send(at, &message.mail, &shared);
-        let own = own.with("UserId", shared.address.as_str());
         let mailbox = self.mailbox_side(&message, &who, &shared, later);
         self.log_all(&message, &[own, mailbox]);
         let truth = Truth::attributed(&who.upn, MAILBOX_SEND_AS, at).from(&shared.address);
