@@ -6,6 +6,5 @@
 mod support;
 
 mod commands;
-mod importers;
 mod serving;
 mod simulated;
