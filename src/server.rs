@@ -18,8 +18,8 @@ use tower::{
 
 /// How long calls in progress may go on after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often work that another process left is looked for.
-const RESUME: Duration = Duration::from_secs(60);
+/// How often it is looked for what is to be done unasked.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -92,7 +92,7 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let (reporter, health) = health::new().await;
     let watch = tokio::spawn(health::watch(Arc::clone(&app), reporter.clone()));
-    let resume = tokio::spawn(resume(Arc::clone(&app)));
+    let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
     let stopping = Arc::new(Notify::new());
     let stop = {
         let (watch, stopping) = (watch.abort_handle(), Arc::clone(&stopping));
@@ -116,7 +116,7 @@ pub async fn serve(
         }
     };
     watch.abort();
-    resume.abort();
+    housekeeping.abort();
     result
 }
 
@@ -156,15 +156,17 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .layer(layers::EdgeLayer)
 }
 
-/// Ends what another process began and did not end: at the start, and now and then for
-/// replicas that died since.
-async fn resume(app: Arc<App>) {
+/// At the start, and now and then: for replicas that died since, and for what expires.
+async fn housekeeping(app: Arc<App>) {
     loop {
-        let resumed = app.detached(|app| async move { app.resume_reattribution().await });
-        if let Err(error) = resumed.await {
-            tracing::warn!(%error, "cannot look for changed registers yet");
+        let kept = app.detached(|app| async move {
+            app.keep_house().await;
+            Ok(())
+        });
+        if let Err(error) = kept.await {
+            tracing::error!(%error, "housekeeping failed");
         }
-        tokio::time::sleep(RESUME).await;
+        tokio::time::sleep(HOUSEKEEPING).await;
     }
 }
 

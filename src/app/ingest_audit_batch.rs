@@ -4,11 +4,11 @@ pub use super::prepared::MAX_RECORDS;
 use super::{
     App, Error, Result, now,
     prepared::{Prepared, prepare},
+    quarantine::quarantine,
+    receipt::Label,
 };
 use crate::{
-    domain::{
-        AdminChange, Evidence, Message, MessageKey, QuarantineReason, Revision, Tenant, TenantId,
-    },
+    domain::{AdminChange, BatchId, Evidence, Message, MessageKey, Receipt, Tenant, TenantId},
     store::{Tx, retrying},
 };
 use bytes::Bytes;
@@ -23,35 +23,31 @@ pub struct Batch {
     pub records: Vec<Bytes>,
     /// Read and count, store nothing.
     pub validate_only: bool,
+    /// The caller's name for this batch: a batch with a known one is answered as the first.
+    pub request_id: Option<String>,
+    /// Who sends it. May be empty.
+    pub source: String,
 }
 
-/// What became of a batch. `received = kept + repeated + ignored + quarantined`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    pub received: u64,
-    pub kept: u64,
-    pub repeated: u64,
-    pub ignored: u64,
-    pub quarantined: u64,
-    pub ignored_operations: BTreeMap<String, u64>,
-    pub problems: Vec<RecordProblem>,
-    pub revision: Revision,
-    /// Messages whose attribution is new or another one.
-    pub changed_messages: u64,
-}
-
+/// What a batch was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordProblem {
-    /// Position in the batch, from 0.
-    pub index: u64,
-    pub reason: QuarantineReason,
-    pub detail: String,
+pub struct Ingested {
+    /// `None` with `validate_only`, of which nothing is stored.
+    pub batch_id: Option<BatchId>,
+    /// The request id was known: this is the answer it got then, and nothing was stored.
+    pub replayed: bool,
+    pub receipt: Receipt,
 }
 
 impl App {
-    pub async fn ingest_audit_batch(&self, batch: Batch) -> Result<Receipt> {
+    pub async fn ingest_audit_batch(&self, batch: Batch) -> Result<Ingested> {
         let (tenant, validate_only) = (batch.tenant, batch.validate_only);
         let secret = Arc::clone(self.secret().await?);
+        let batch = Arc::new(batch);
+        let label = Label::of(&batch, &secret).await?;
+        if let Some(earlier) = self.answered(tenant, &label).await? {
+            return Ok(earlier);
+        }
         // decoding is work for a processor, not for a task that others wait behind
         let prepared = tokio::task::spawn_blocking(move || prepare(&batch, &secret))
             .await
@@ -59,20 +55,43 @@ impl App {
         if validate_only {
             return self.validate(tenant, prepared).await;
         }
-        retrying(|| self.ingest_once(tenant, &prepared)).await
+        retrying(|| self.ingest_once(tenant, &prepared, &label)).await
     }
 
     /// The transaction: lock and consent, read, merge, write what changed, commit, cache.
-    async fn ingest_once(&self, id: TenantId, prepared: &Prepared) -> Result<Receipt> {
+    async fn ingest_once(
+        &self,
+        id: TenantId,
+        prepared: &Prepared,
+        label: &Label,
+    ) -> Result<Ingested> {
         let mut tx = self.begin(id).await?;
         check_consent(tx.tenant())?;
+        if let Some(stored) = tx.audit_batch(label.id).await? {
+            return label.replay(stored);
+        }
+        let mut merged = self.merge(&mut *tx, prepared).await?;
+        merged.receipt.quarantined_without_copy =
+            quarantine(&mut *tx, &prepared.quarantined).await?;
+        let batch = label.batch(merged.receipt);
+        tx.put_audit_batch(&batch).await?;
+        tx.commit().await?;
+        self.cache_messages(&merged.tenant, &merged.messages).await;
+        Ok(Ingested {
+            batch_id: Some(batch.id),
+            replayed: false,
+            receipt: batch.receipt,
+        })
+    }
+
+    /// Merges a prepared batch into what is stored. To be committed, and cached after that.
+    pub(super) async fn merge(&self, tx: &mut dyn Tx, prepared: &Prepared) -> Result<Merged> {
         let mut tenant = tx.tenant().clone();
         let mut receipt = prepared.receipt.clone();
 
         let admin_new = store_admin_changes(&mut *tx, prepared).await?;
         receipt.kept += admin_new;
         receipt.repeated += prepared.admin_records - admin_new;
-        tx.put_quarantined(&prepared.quarantined).await?;
 
         let revision = tenant.revision.next();
         let directory = self.directories.of_tx(&mut *tx).await?;
@@ -113,14 +132,16 @@ impl App {
         if tenant != *tx.tenant() {
             tx.put_tenant(&tenant).await?;
         }
-        tx.commit().await?;
         touched.append(&mut dirty);
-        self.cache_messages(&tenant, &touched).await;
         receipt.revision = tenant.revision;
-        Ok(receipt)
+        Ok(Merged {
+            tenant,
+            receipt,
+            messages: touched,
+        })
     }
 
-    async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Receipt> {
+    async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Ingested> {
         let tenant = self.tenant(id).await?;
         check_consent(&tenant)?;
         let mut receipt = prepared.receipt;
@@ -133,11 +154,23 @@ impl App {
             receipt.repeated += added.repeated;
         }
         receipt.revision = tenant.revision;
-        Ok(receipt)
+        Ok(Ingested {
+            batch_id: None,
+            replayed: false,
+            receipt,
+        })
     }
 }
 
-fn check_consent(tenant: &Tenant) -> Result<()> {
+/// What [`App::merge`] has written.
+pub(super) struct Merged {
+    pub(super) tenant: Tenant,
+    pub(super) receipt: Receipt,
+    /// All that the batch touched, changed or not.
+    pub(super) messages: Vec<Message>,
+}
+
+pub(super) fn check_consent(tenant: &Tenant) -> Result<()> {
     match tenant.revoked_at {
         Some(revoked_at) => Err(Error::ConsentRevoked { revoked_at }),
         None => Ok(()),

@@ -1,14 +1,12 @@
 //! A batch before it meets the store: decoded, and sorted by message.
 
-use super::{
-    Error, Result,
-    ingest_audit_batch::{Batch, Receipt, RecordProblem},
-    now,
-    secret::Secret,
-};
+use super::{Error, Result, ingest_audit_batch::Batch, now, secret::Secret};
 use crate::{
     audit::{self, Decoded},
-    domain::{AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, SendEvent},
+    domain::{
+        AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, Receipt,
+        RecordProblem, SendEvent,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -128,6 +128,7 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "this is a bug of sentby: please report it"
         }
         ErrorReason::StoreCorrupt => "look at the server's log; the database holds what cannot be",
+        ErrorReason::RequestIdReused => "give every content a request id of its own",
         ErrorReason::Unspecified => "",
     }
 }

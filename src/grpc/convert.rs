@@ -120,6 +120,31 @@ impl Fields {
         TimeRange { start, end }
     }
 
+    /// The same where either end may be left out.
+    pub(super) fn open_range(
+        &mut self,
+        start: Option<prost_types::Timestamp>,
+        end: Option<prost_types::Timestamp>,
+    ) -> TimeRange {
+        let end = end
+            .unwrap_or_else(|| timestamp(Timestamp::from_micros(Timestamp::LATEST.micros() - 1)));
+        self.range(
+            Some(start.unwrap_or_else(|| timestamp(Timestamp::EARLIEST))),
+            Some(end),
+        )
+    }
+
+    /// A name that callers make up, without control characters; `None` for an empty text.
+    pub(super) fn label(&mut self, field: &str, text: &str, longest: usize) -> Option<String> {
+        if text.chars().count() > longest {
+            self.wrong(field, format!("must be at most {longest} characters"));
+        }
+        if text.chars().any(char::is_control) {
+            self.wrong(field, "must not contain control characters");
+        }
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
     /// A verdict that can be in a range; `None` for UNSPECIFIED.
     pub(super) fn verdict_filter(&mut self, number: i32) -> Option<Verdict> {
         match pb::Verdict::try_from(number) {

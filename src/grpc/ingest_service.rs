@@ -2,13 +2,22 @@
 
 use super::{
     Handler,
-    convert::{Fields, pb_quarantine_reason},
+    convert::{Fields, pb_quarantine_reason, timestamp},
 };
 use crate::{
-    app::ingest_audit_batch::{Batch, Receipt},
+    app::{
+        housekeeping::receipt_expires,
+        ingest_audit_batch::{Batch, Ingested},
+    },
+    domain::{AuditBatch, Receipt},
     pb::{self, ingest_service_server::IngestService},
+    store::BatchFilter,
 };
 use tonic::{Request, Response, Status, async_trait};
+
+/// Characters of a request id and of a source.
+const MAX_REQUEST_ID: usize = 128;
+const MAX_SOURCE: usize = 100;
 
 #[async_trait]
 impl IngestService for Handler {
@@ -16,26 +25,76 @@ impl IngestService for Handler {
         &self,
         request: Request<pb::IngestAuditBatchRequest>,
     ) -> Result<Response<pb::IngestAuditBatchResponse>, Status> {
+        let batch = batch(request.into_inner())?;
+        let ingested = self
+            .run(|app| async move { app.ingest_audit_batch(batch).await })
+            .await?;
+        Ok(Response::new(pb_ingested(ingested)))
+    }
+
+    async fn list_audit_batches(
+        &self,
+        request: Request<pb::ListAuditBatchesRequest>,
+    ) -> Result<Response<pb::ListAuditBatchesResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let tenant = fields.tenant_id(&request.tenant_id);
-        fields.check()?;
-        let batch = Batch {
-            tenant,
-            content: request.content,
-            records: request.records,
-            validate_only: request.validate_only,
+        let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
+        let filter = BatchFilter {
+            received: fields.open_range(request.start, request.end),
+            source: fields.label("source", &request.source, MAX_SOURCE),
         };
-        let receipt = self
-            .run(|app| async move { app.ingest_audit_batch(batch).await })
+        let page_size = fields.page_size(request.page_size);
+        fields.check()?;
+        let (batches, next_page_token) = self
+            .run(move |app| async move {
+                let (request_id, token) = (request_id.as_deref(), &request.page_token);
+                app.list_audit_batches(tenant, request_id, &filter, page_size, token)
+                    .await
+            })
             .await?;
-        Ok(Response::new(pb_receipt(receipt)))
+        Ok(Response::new(pb::ListAuditBatchesResponse {
+            batches: batches.into_iter().map(pb_batch).collect(),
+            next_page_token,
+        }))
     }
 }
 
-fn pb_receipt(receipt: Receipt) -> pb::IngestAuditBatchResponse {
-    let told = receipt.problems.len() as u64;
+fn batch(request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
+    let mut fields = Fields::default();
+    let tenant = fields.tenant_id(&request.tenant_id);
+    let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
+    let source = fields.label("source", &request.source, MAX_SOURCE);
+    fields.check()?;
+    Ok(Batch {
+        tenant,
+        content: request.content,
+        records: request.records,
+        validate_only: request.validate_only,
+        request_id,
+        source: source.unwrap_or_default(),
+    })
+}
+
+fn pb_batch(batch: AuditBatch) -> pb::AuditBatch {
+    let ingested = Ingested {
+        batch_id: Some(batch.id),
+        replayed: false,
+        receipt: batch.receipt,
+    };
+    pb::AuditBatch {
+        request_id: batch.request.map(|request| request.id).unwrap_or_default(),
+        source: batch.source,
+        received_at: Some(timestamp(batch.received_at)),
+        expires_at: Some(timestamp(receipt_expires(batch.received_at))),
+        response: Some(pb_ingested(ingested)),
+    }
+}
+
+fn pb_ingested(ingested: Ingested) -> pb::IngestAuditBatchResponse {
+    let receipt: Receipt = ingested.receipt;
     pb::IngestAuditBatchResponse {
+        problems_omitted: receipt.problems_omitted(),
         counts: Some(pb::Counts {
             received: receipt.received,
             kept: receipt.kept,
@@ -53,8 +112,13 @@ fn pb_receipt(receipt: Receipt) -> pb::IngestAuditBatchResponse {
                 detail: problem.detail,
             })
             .collect(),
-        problems_omitted: receipt.quarantined - told,
         revision: receipt.revision.0,
         changed_messages: receipt.changed_messages,
+        batch_id: ingested
+            .batch_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        replayed: ingested.replayed,
+        quarantined_without_copy: receipt.quarantined_without_copy,
     }
 }

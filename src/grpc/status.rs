@@ -49,6 +49,10 @@ pub(super) fn from_error(error: Error) -> Status {
             .with("address", address)
             .with("mailbox", mailbox)
             .status(Code::FailedPrecondition, text),
+        Error::RequestIdReused { batch, received_at } => Builder::new(ErrorReason::RequestIdReused)
+            .with("batch_id", batch)
+            .with("received_at", received_at)
+            .status(Code::AlreadyExists, text),
         Error::RevisionNotReached { asked, as_of } => Builder::new(ErrorReason::RevisionNotReached)
             .with("at_least_revision", asked)
             .with("revision", as_of)

@@ -8,6 +8,7 @@ mod hostile;
 mod ingest;
 mod lookup;
 mod range;
+mod receipts;
 mod server;
 mod standard;
 mod tenants;

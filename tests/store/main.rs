@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod kept;
 mod order;
 mod register;
 mod rows;

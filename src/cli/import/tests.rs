@@ -6,7 +6,8 @@ use super::{
 use crate::{
     cli::{client::Api, status::Refused},
     pb::{
-        Counts, IngestAuditBatchRequest, IngestAuditBatchResponse, QuarantineReason, RecordProblem,
+        Counts, IngestAuditBatchRequest, IngestAuditBatchResponse, ListAuditBatchesRequest,
+        ListAuditBatchesResponse, QuarantineReason, RecordProblem,
         ingest_service_server::{IngestService, IngestServiceServer},
     },
 };
@@ -173,6 +174,13 @@ impl IngestService for Arc<Fake> {
             changed_messages: 1,
             ..Default::default()
         }))
+    }
+
+    async fn list_audit_batches(
+        &self,
+        _: Request<ListAuditBatchesRequest>,
+    ) -> Result<Response<ListAuditBatchesResponse>, Status> {
+        Err(Status::unimplemented("not asked by an import"))
     }
 }
 
