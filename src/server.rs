@@ -9,7 +9,8 @@ use crate::{
 };
 use hyper_util::rt::TokioIo;
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{io::DuplexStream, net::TcpListener, sync::Notify};
+use tokio::{io::DuplexStream, net::TcpListener};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
 use tower::{
     layer::util::{Identity, Stack},
@@ -93,24 +94,24 @@ pub async fn serve(
     let (reporter, health) = health::new().await;
     let watch = tokio::spawn(health::watch(Arc::clone(&app), reporter.clone()));
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
-    let stopping = Arc::new(Notify::new());
+    let stopping = CancellationToken::new();
     let stop = {
-        let (watch, stopping) = (watch.abort_handle(), Arc::clone(&stopping));
+        let (watch, stopping) = (watch.abort_handle(), stopping.clone());
         async move {
             shutdown.await;
             tracing::info!("stopping: no new calls, those in progress may end");
             watch.abort();
             health::draining(&reporter).await;
-            stopping.notify_one();
+            stopping.cancel();
         }
     };
     let serving = builder()
-        .add_routes(grpc::routes(&app, health))
+        .add_routes(grpc::routes(&app, health, &stopping))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
     // an idle peer can hold a graceful stop for ever
     let result = tokio::select! {
         result = serving => result,
-        () = async { stopping.notified().await; tokio::time::sleep(DRAIN).await } => {
+        () = async { stopping.cancelled().await; tokio::time::sleep(DRAIN).await } => {
             tracing::warn!("stopped with connections still open");
             Ok(())
         }
@@ -128,7 +129,8 @@ pub fn in_process(app: Arc<App>) -> Channel {
         let (_, health) = health::new().await;
         let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
         let serving = builder()
-            .add_routes(grpc::routes(&app, health))
+            // it ends with its one client
+            .add_routes(grpc::routes(&app, health, &CancellationToken::new()))
             .serve_with_incoming(connection);
         if let Err(error) = serving.await {
             tracing::error!(%error, "the connection in memory broke");

@@ -112,7 +112,9 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "the address belongs to another mailbox of the register: remove it there first \
              (TenantService/PutMailboxes)"
         }
-        ErrorReason::RevisionNotReached | ErrorReason::StoreUnavailable => {
+        ErrorReason::RevisionNotReached
+        | ErrorReason::StoreUnavailable
+        | ErrorReason::ServerStopping => {
             "wait a moment and run the same command again; repeating it is safe"
         }
         ErrorReason::DeadlineExceeded | ErrorReason::Cancelled => {

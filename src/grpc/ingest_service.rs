@@ -3,6 +3,7 @@
 use super::{
     Handler,
     convert::{Fields, pb_quarantine_reason, timestamp},
+    ingest_stream::{self, Answers},
 };
 use crate::{
     app::{
@@ -13,7 +14,7 @@ use crate::{
     pb::{self, ingest_service_server::IngestService},
     store::BatchFilter,
 };
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 /// Characters of a request id and of a source.
 const MAX_REQUEST_ID: usize = 128;
@@ -25,11 +26,18 @@ impl IngestService for Handler {
         &self,
         request: Request<pb::IngestAuditBatchRequest>,
     ) -> Result<Response<pb::IngestAuditBatchResponse>, Status> {
-        let batch = batch(request.into_inner())?;
-        let ingested = self
-            .run(|app| async move { app.ingest_audit_batch(batch).await })
-            .await?;
-        Ok(Response::new(pb_ingested(ingested)))
+        let answer = self.ingest(request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    type StreamAuditBatchesStream = Answers;
+
+    async fn stream_audit_batches(
+        &self,
+        request: Request<Streaming<pb::StreamAuditBatchesRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let answers = ingest_stream::answers(self.clone(), request.into_inner());
+        Ok(Response::new(answers))
     }
 
     async fn list_audit_batches(
@@ -57,6 +65,20 @@ impl IngestService for Handler {
             batches: batches.into_iter().map(pb_batch).collect(),
             next_page_token,
         }))
+    }
+}
+
+impl Handler {
+    /// One batch, by whichever method it came.
+    pub(super) async fn ingest(
+        &self,
+        request: pb::IngestAuditBatchRequest,
+    ) -> Result<pb::IngestAuditBatchResponse, Status> {
+        let batch = batch(request)?;
+        let ingested = self
+            .run(|app| async move { app.ingest_audit_batch(batch).await })
+            .await?;
+        Ok(pb_ingested(ingested))
     }
 }
 

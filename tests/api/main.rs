@@ -11,4 +11,5 @@ mod range;
 mod receipts;
 mod server;
 mod standard;
+mod stream;
 mod tenants;

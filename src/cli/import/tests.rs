@@ -6,7 +6,7 @@ use super::{
 use crate::{
     cli::{client::Api, status::Refused},
     pb::{
-        Counts, IngestAuditBatchRequest, IngestAuditBatchResponse, ListAuditBatchesRequest,
+        self, Counts, IngestAuditBatchRequest, IngestAuditBatchResponse, ListAuditBatchesRequest,
         ListAuditBatchesResponse, QuarantineReason, RecordProblem,
         ingest_service_server::{IngestService, IngestServiceServer},
     },
@@ -174,6 +174,16 @@ impl IngestService for Arc<Fake> {
             changed_messages: 1,
             ..Default::default()
         }))
+    }
+
+    type StreamAuditBatchesStream =
+        futures_util::stream::Empty<Result<pb::StreamAuditBatchesResponse, Status>>;
+
+    async fn stream_audit_batches(
+        &self,
+        _: Request<tonic::Streaming<pb::StreamAuditBatchesRequest>>,
+    ) -> Result<Response<Self::StreamAuditBatchesStream>, Status> {
+        Err(Status::unimplemented("soon"))
     }
 
     async fn list_audit_batches(
