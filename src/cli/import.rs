@@ -90,7 +90,7 @@ impl Import {
             move || batches::read(&inputs, &sender)
         });
         // not waited for: after an error it may sit on an idle standard input
-        let summary = send::all(&api, self.tenant, &inputs, pieces).await;
+        let summary = send::all(&api, self.tenant, &inputs, pieces, &send::BACK_OFF).await;
         if self.json {
             writeln!(io::stdout(), "{}", summary.json()?)?;
         } else if summary.tells_something() {

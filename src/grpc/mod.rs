@@ -26,6 +26,7 @@ use crate::{
         ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
     },
 };
+pub use status::ERROR_DOMAIN;
 use std::{future::Future, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};

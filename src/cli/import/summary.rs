@@ -137,6 +137,12 @@ impl Summary {
         }
     }
 
+    /// Nothing could be sent at all.
+    pub fn failed(&mut self, refused: &Refused) {
+        self.accounted = false;
+        self.errors.push(refused.to_string());
+    }
+
     /// Says what is wrong with the file, if anything is.
     pub fn ended(&mut self, at: usize, records: u64, problem: Option<String>) -> Option<String> {
         let line = &mut self.files[at];
