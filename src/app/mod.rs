@@ -14,6 +14,7 @@ pub mod ingest_audit_batch;
 pub mod list_attributions;
 pub mod list_audit_batches;
 pub mod list_mailboxes;
+pub mod list_quarantined_records;
 pub mod list_tenants;
 pub mod lookup_attributions;
 mod page;
@@ -23,6 +24,7 @@ mod quarantine;
 mod reattribute;
 mod receipt;
 pub mod register_tenant;
+pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod secret;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
 /// Bytes of a page whose rows have no small bound: far enough below the 4 MiB of an answer.
-pub(super) const MAX_PAGE_BYTES: usize = 3 << 20;
+pub const MAX_PAGE_BYTES: usize = 3 << 20;
 
 /// The page size that a caller gets: 0 is the default, too much is the most.
 pub fn page_size(asked: i32) -> Result<u32> {

@@ -52,7 +52,7 @@ pub(super) fn prepare(batch: &Batch, secret: &Secret) -> Result<Prepared> {
 }
 
 impl Prepared {
-    fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
+    pub(super) fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
         let receipt = &mut self.receipt;
         let index = receipt.received;
         receipt.received += 1;

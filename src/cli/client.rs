@@ -55,7 +55,12 @@ impl Target {
                 if need == Need::Existing {
                     check_exists(&config.database)?;
                 }
-                server::in_process(server::open(config).await?)
+                let app = server::open(config).await?;
+                if need == Need::Any {
+                    // there may be no server that does it
+                    app.keep_house().await;
+                }
+                server::in_process(app)
             }
         };
         Ok(Api::over(channel))

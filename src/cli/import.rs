@@ -44,8 +44,8 @@ pub(super) struct Import {
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     shared: Vec<String>,
     /// A summary as one JSON object: files, received, kept, repeated, ignored,
-    /// ignored_operations, quarantined, problems, problems_omitted, changed_messages,
-    /// revision, accounted, errors
+    /// ignored_operations, quarantined, quarantined_without_copy, problems, problems_omitted,
+    /// changed_messages, revision, accounted, errors
     #[arg(long)]
     json: bool,
     /// `-` is standard input

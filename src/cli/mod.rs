@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod lookup;
 mod migrate;
+mod quarantine;
 mod serve;
 mod settings;
 mod show;
@@ -60,6 +61,7 @@ enum Command {
     Import(import::Import),
     Lookup(lookup::Lookup),
     Explain(explain::Explain),
+    Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
 }
 
@@ -107,6 +109,7 @@ impl Command {
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
+            Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
         };
         Config::load(
@@ -124,6 +127,7 @@ impl Command {
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
+            Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
         }
     }
@@ -192,6 +196,10 @@ mod tests {
             &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
             &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
             &format!("sentby import --tenant {TENANT} --shared nobody f"),
+            "sentby quarantine",
+            "sentby quarantine list",
+            &format!("sentby quarantine list --tenant {TENANT} x"),
+            &format!("sentby quarantine retry --tenant {TENANT} --reason BROKEN"),
         ] {
             let error = parse(wrong).expect_err(wrong);
             assert_eq!(error.exit_code(), 2, "{wrong}");
@@ -201,6 +209,8 @@ mod tests {
             "sentby demo --once",
             "sentby migrate --database postgres://h/d",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
+            &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
+            &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),
         ] {
             assert!(parse(right).is_ok(), "{right}");

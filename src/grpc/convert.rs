@@ -4,8 +4,8 @@ use super::status;
 use crate::{
     app::{Error, FieldError, page_size},
     domain::{
-        ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, QuarantineReason,
-        Revision, Side, TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
+        ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, Revision, Side,
+        TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
     },
     pb,
 };
@@ -297,18 +297,5 @@ pub(super) fn pb_actor_kind(kind: ActorKind) -> pb::ActorKind {
         ActorKind::Application => pb::ActorKind::Application,
         ActorKind::SharedMailbox => pb::ActorKind::SharedMailbox,
         ActorKind::Unresolved => pb::ActorKind::Unresolved,
-    }
-}
-
-pub(super) fn pb_quarantine_reason(reason: QuarantineReason) -> pb::QuarantineReason {
-    match reason {
-        QuarantineReason::Malformed => pb::QuarantineReason::Malformed,
-        QuarantineReason::InvalidUtf8 => pb::QuarantineReason::InvalidUtf8,
-        QuarantineReason::TooDeep => pb::QuarantineReason::TooDeep,
-        QuarantineReason::TooLarge => pb::QuarantineReason::TooLarge,
-        QuarantineReason::MissingField => pb::QuarantineReason::MissingField,
-        QuarantineReason::InvalidField => pb::QuarantineReason::InvalidField,
-        QuarantineReason::DuplicateField => pb::QuarantineReason::DuplicateField,
-        QuarantineReason::ForeignTenant => pb::QuarantineReason::ForeignTenant,
     }
 }

@@ -2,13 +2,15 @@
 
 use super::{
     Handler,
-    convert::{Fields, pb_quarantine_reason, timestamp},
+    convert::{Fields, timestamp},
     ingest_stream::{self, Answers},
+    quarantine,
 };
 use crate::{
     app::{
         housekeeping::receipt_expires,
         ingest_audit_batch::{Batch, Ingested},
+        retry_quarantined_records::Retry,
     },
     domain::{AuditBatch, Receipt},
     pb::{self, ingest_service_server::IngestService},
@@ -65,6 +67,47 @@ impl IngestService for Handler {
             batches: batches.into_iter().map(pb_batch).collect(),
             next_page_token,
         }))
+    }
+
+    async fn list_quarantined_records(
+        &self,
+        request: Request<pb::ListQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::ListQuarantinedRecordsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let reason = quarantine::reason_filter(&mut fields, request.reason);
+        let page_size = fields.page_size(request.page_size);
+        fields.check()?;
+        let page = self
+            .run(move |app| async move {
+                let (content, token) = (request.include_content, &request.page_token);
+                app.list_quarantined_records(tenant, reason, content, page_size, token)
+                    .await
+            })
+            .await?;
+        Ok(Response::new(pb::ListQuarantinedRecordsResponse {
+            records: page.records.into_iter().map(quarantine::record).collect(),
+            next_page_token: page.next_token,
+        }))
+    }
+
+    async fn retry_quarantined_records(
+        &self,
+        request: Request<pb::RetryQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::RetryQuarantinedRecordsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let retry = Retry {
+            digests: quarantine::digests(&mut fields, &request.digests),
+            reason: quarantine::reason_filter(&mut fields, request.reason),
+        };
+        fields.check()?;
+        let retried = self
+            .run(move |app| async move { app.retry_quarantined_records(tenant, &retry).await })
+            .await?;
+        Ok(Response::new(quarantine::retried(retried)))
     }
 }
 
@@ -130,7 +173,7 @@ fn pb_ingested(ingested: Ingested) -> pb::IngestAuditBatchResponse {
             .into_iter()
             .map(|problem| pb::RecordProblem {
                 index: problem.index,
-                reason: pb_quarantine_reason(problem.reason).into(),
+                reason: quarantine::reason(problem.reason).into(),
                 detail: problem.detail,
             })
             .collect(),

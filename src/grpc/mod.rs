@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
-//! | `convert.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
@@ -16,6 +16,7 @@ pub mod health;
 mod ingest_service;
 mod ingest_stream;
 pub mod layers;
+mod quarantine;
 mod status;
 mod tenant_service;
 

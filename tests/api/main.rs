@@ -7,6 +7,7 @@ mod errors;
 mod hostile;
 mod ingest;
 mod lookup;
+mod quarantine;
 mod range;
 mod receipts;
 mod server;

@@ -103,6 +103,54 @@ on_both_engines! {
         }
     }
 
+    /// What is put is listed, counted, changed and removed; of one tenant only.
+    async fn a_quarantine_is_kept_by_digest(db: TestDb) {
+        let app = db.app_with_tenant().await;
+        register(&app, OTHER_TENANT).await;
+        let at = time("2026-03-01T09:00:00.000007Z");
+        let copy = QuarantinedRecord {
+            bytes: Some(vec![0, 0xff, b'\'']),
+            detail: "\u{fc} cut off".into(),
+            ..record(1, at)
+        };
+        let empty = QuarantinedRecord { bytes: Some(vec![]), ..record(2, at) };
+        let none = QuarantinedRecord { bytes: None, ..record(3, at) };
+        let records = [copy.clone(), empty.clone(), none.clone(), copy.clone()];
+        write(&app, OTHER_TENANT, async |tx| {
+            tx.put_quarantined(&[record(1, at)]).await.expect("put");
+        }).await;
+        write(&app, TENANT, async |tx| {
+            tx.put_quarantined(&[]).await.expect("put");
+            tx.put_quarantined(&records).await.expect("put");
+            let asked: Vec<Uuid> = (1..9).map(Uuid::from_u128).collect();
+            let known = tx.quarantined(&asked).await.expect("read");
+            assert_eq!(known, [(copy.digest, true), (empty.digest, true), (none.digest, false)].into());
+            let usage = tx.quarantine_usage().await.expect("read");
+            assert_eq!((usage.copies, usage.bytes, usage.without_copy), (2, 3, 1));
+        }).await;
+
+        let store = app.store();
+        let listed = store.quarantined(TENANT, None, None, 9).await.expect("read");
+        let sizes: Vec<_> = listed.iter().map(|entry| (entry.digest, entry.size)).collect();
+        assert_eq!(sizes, [(none.digest, None), (empty.digest, Some(0)), (copy.digest, Some(3))]);
+        assert_eq!((&listed[2].detail, listed[2].received_at), (&copy.detail, at));
+        let digests = [copy.digest, empty.digest, none.digest];
+        let copies = store.quarantined_copies(TENANT, &digests).await.expect("read");
+        assert_eq!(copies, [(copy.digest, vec![0, 0xff, b'\'']), (empty.digest, vec![])].into());
+
+        write(&app, TENANT, async |tx| {
+            let mut changed = listed[2].clone();
+            changed.reason = QuarantineReason::TooDeep;
+            tx.change_quarantined(&[changed]).await.expect("changed");
+            tx.remove_quarantined(&[empty.digest, none.digest]).await.expect("removed");
+        }).await;
+        let deep = Some(QuarantineReason::TooDeep);
+        assert_eq!(store.quarantined(TENANT, deep, None, 9).await.expect("read").len(), 1);
+        assert_eq!(store.quarantined(TENANT, None, None, 9).await.expect("read").len(), 1);
+        let theirs = store.quarantined(OTHER_TENANT, None, None, 9).await.expect("read");
+        assert_eq!(theirs[0].reason, QuarantineReason::Malformed);
+    }
+
     /// Receipts go after a week, quarantined records after a month, of every tenant; what is
     /// younger stays.
     async fn what_has_expired_is_deleted(db: TestDb) {

@@ -68,7 +68,7 @@ pub(super) async fn all(
         next: 1,
         failures: 0,
         progress: Progress::new(inputs),
-        summary: Summary::new(inputs),
+        summary: Summary::new(tenant, inputs),
     };
     while let Err(broken) = import.on_one_stream(api).await {
         if !import.wait_after(&broken, back_off).await {

@@ -6,9 +6,8 @@ use super::{
 use crate::{
     cli::client::Api,
     pb::{
-        BatchError, Counts, ErrorReason, IngestAuditBatchRequest, IngestAuditBatchResponse,
-        ListAuditBatchesRequest, ListAuditBatchesResponse, QuarantineReason, RecordProblem,
-        StreamAuditBatchesRequest, StreamAuditBatchesResponse,
+        self, BatchError, Counts, ErrorReason, IngestAuditBatchRequest, IngestAuditBatchResponse,
+        QuarantineReason, RecordProblem, StreamAuditBatchesRequest, StreamAuditBatchesResponse,
         ingest_service_server::{IngestService, IngestServiceServer},
         stream_audit_batches_response::Result as Outcome,
     },
@@ -230,8 +229,22 @@ impl IngestService for Arc<Fake> {
 
     async fn list_audit_batches(
         &self,
-        _: Request<ListAuditBatchesRequest>,
-    ) -> Result<Response<ListAuditBatchesResponse>, Status> {
+        _: Request<pb::ListAuditBatchesRequest>,
+    ) -> Result<Response<pb::ListAuditBatchesResponse>, Status> {
+        Err(Status::unimplemented("not asked by an import"))
+    }
+
+    async fn list_quarantined_records(
+        &self,
+        _: Request<pb::ListQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::ListQuarantinedRecordsResponse>, Status> {
+        Err(Status::unimplemented("not asked by an import"))
+    }
+
+    async fn retry_quarantined_records(
+        &self,
+        _: Request<pb::RetryQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::RetryQuarantinedRecordsResponse>, Status> {
         Err(Status::unimplemented("not asked by an import"))
     }
 }
@@ -279,6 +292,8 @@ async fn every_record_is_accounted_for_and_problems_name_their_place() {
     let words = summary.words();
     assert!(words.contains("1 record could not be taken in"), "{words}");
     assert!(words.contains("record 3: MALFORMED: it is bad"), "{words}");
+    let command = format!("sentby quarantine list --tenant {TENANT}");
+    assert!(words.contains(&command), "{words}");
 }
 
 #[tokio::test]
@@ -357,7 +372,7 @@ async fn patience_has_an_end() {
 #[test]
 fn counts_that_do_not_add_up_are_an_error() {
     let inputs = [Input::of("f")];
-    let mut summary = Summary::new(&inputs);
+    let mut summary = Summary::new(tenant(TENANT).unwrap(), &inputs);
     let batch = Batch {
         file: 0,
         first: 1,
@@ -375,12 +390,15 @@ fn counts_that_do_not_add_up_are_an_error() {
 #[test]
 fn the_json_of_a_summary_has_a_fixed_shape() {
     let path: PathBuf = Path::new("a.json").into();
-    let mut summary = Summary::new(&[Input::of(path.to_str().unwrap())]);
+    let mut summary = Summary::new(
+        tenant(TENANT).unwrap(),
+        &[Input::of(path.to_str().unwrap())],
+    );
     summary.ended(0, 0, None);
     summary.close(false);
     assert_eq!(
         summary.json().unwrap(),
-        r#"{"files":[{"file":"a.json","records":0,"error":null}],"received":0,"kept":0,"repeated":0,"ignored":0,"ignored_operations":{},"quarantined":0,"problems":[],"problems_omitted":0,"changed_messages":0,"revision":0,"accounted":true,"errors":[]}"#
+        r#"{"files":[{"file":"a.json","records":0,"error":null}],"received":0,"kept":0,"repeated":0,"ignored":0,"ignored_operations":{},"quarantined":0,"quarantined_without_copy":0,"problems":[],"problems_omitted":0,"changed_messages":0,"revision":0,"accounted":true,"errors":[]}"#
     );
     summary.close(true);
     assert!(!summary.is_accounted());
@@ -390,7 +408,7 @@ fn the_json_of_a_summary_has_a_fixed_shape() {
 /// On the real services, over a SQLite file.
 #[tokio::test]
 async fn registering_again_neither_revives_a_consent_nor_takes_names_away() {
-    use crate::{config::DatabaseUrl, pb, server};
+    use crate::{config::DatabaseUrl, server};
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::defaults();
     config.database = DatabaseUrl::Sqlite(dir.path().join("s.db"));
