@@ -4,7 +4,7 @@ use super::{
     Handler,
     convert::{Fields, timestamp},
     ingest_stream::{self, Answers},
-    quarantine,
+    quarantine, send_event,
 };
 use crate::{
     app::{
@@ -131,10 +131,13 @@ fn batch(request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
     let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
     let source = fields.label("source", &request.source, MAX_SOURCE);
     fields.check()?;
+    // one decoder judges both, and the quarantine keeps what a retry can read
+    let mut records = request.records;
+    records.extend(request.events.iter().map(send_event::record));
     Ok(Batch {
         tenant,
         content: request.content,
-        records: request.records,
+        records,
         validate_only: request.validate_only,
         request_id,
         source: source.unwrap_or_default(),

@@ -6,6 +6,7 @@
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
@@ -17,6 +18,7 @@ mod ingest_service;
 mod ingest_stream;
 pub mod layers;
 mod quarantine;
+mod send_event;
 mod status;
 mod tenant_service;
 

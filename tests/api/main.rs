@@ -4,6 +4,7 @@
 mod support;
 
 mod errors;
+mod events;
 mod hostile;
 mod ingest;
 mod lookup;
