@@ -67,8 +67,8 @@ impl App {
     ) -> Result<Ingested> {
         let mut tx = self.begin(id).await?;
         check_consent(tx.tenant())?;
-        if let Some(stored) = tx.audit_batch(label.id).await? {
-            return label.replay(stored);
+        if let Some(earlier) = label.answered(&mut *tx).await? {
+            return Ok(earlier);
         }
         let mut merged = self.merge(&mut *tx, prepared).await?;
         merged.receipt.quarantined_without_copy =

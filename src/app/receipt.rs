@@ -1,8 +1,15 @@
 //! What a batch leaves behind: its receipt, and with a request id the answer for its repeats.
 
-use super::{App, Error, Result, ingest_audit_batch::Batch, ingest_audit_batch::Ingested, now};
-use super::{ingest_audit_batch::check_consent, secret::Secret};
-use crate::domain::{AuditBatch, BatchId, Receipt, TenantId, audit_batch::Request};
+use super::{
+    App, Error, Result,
+    ingest_audit_batch::{Batch, Ingested, check_consent},
+    now,
+    secret::Secret,
+};
+use crate::{
+    domain::{AuditBatch, BatchId, Receipt, TenantId, audit_batch::Request},
+    store::Tx,
+};
 use std::{iter, sync::Arc};
 use uuid::Uuid;
 
@@ -47,8 +54,16 @@ impl Label {
         }
     }
 
-    /// The answer of the batch that has this id already.
-    pub(super) fn replay(&self, stored: AuditBatch) -> Result<Ingested> {
+    /// The earlier answer of a batch with this request id, under the tenant's lock.
+    pub(super) async fn answered(&self, tx: &mut dyn Tx) -> Result<Option<Ingested>> {
+        if self.request.is_none() {
+            return Ok(None);
+        }
+        let stored = tx.audit_batch(self.id).await?;
+        stored.map(|stored| self.replay(stored)).transpose()
+    }
+
+    fn replay(&self, stored: AuditBatch) -> Result<Ingested> {
         if stored.request == self.request {
             Ok(Ingested {
                 batch_id: Some(stored.id),
@@ -65,8 +80,8 @@ impl Label {
 }
 
 impl App {
-    /// The earlier answer of a batch with this request id, before anything is decoded. Not
-    /// the last word: another process may store it at this moment.
+    /// The same before anything is decoded. Not the last word: another process may store
+    /// it at this moment.
     pub(super) async fn answered(
         &self,
         tenant: TenantId,
