@@ -19,8 +19,10 @@ use tower::{
 
 /// How long calls in progress may go on after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often it is looked for what is to be done unasked.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How often work that another process left is looked for.
+const RESUME: Duration = Duration::from_secs(60);
+/// How often that comes before what has expired is deleted again: once an hour.
+const RESUMES_AN_EXPIRY: u32 = 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -158,17 +160,27 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .layer(layers::EdgeLayer)
 }
 
-/// At the start, and now and then: for replicas that died since, and for what expires.
+/// What is done unasked: ends what another process began and did not end, and deletes what
+/// has expired. At the start, and now and then: for replicas that died since, and for what
+/// expires meanwhile.
 async fn housekeeping(app: Arc<App>) {
-    loop {
-        let kept = app.detached(|app| async move {
-            app.keep_house().await;
-            Ok(())
-        });
-        if let Err(error) = kept.await {
-            tracing::error!(%error, "housekeeping failed");
+    for round in (0..RESUMES_AN_EXPIRY).cycle() {
+        let resumed = app.detached(|app| async move { app.resume_reattribution().await });
+        if let Err(error) = resumed.await {
+            tracing::warn!(%error, "cannot look for changed registers yet");
         }
-        tokio::time::sleep(HOUSEKEEPING).await;
+        if round == 0 {
+            expire(&app).await;
+        }
+        tokio::time::sleep(RESUME).await;
+    }
+}
+
+/// Deletes what has expired; if that fails it is done the next time.
+pub async fn expire(app: &Arc<App>) {
+    let expired = app.detached(|app| async move { app.expire().await });
+    if let Err(error) = expired.await {
+        tracing::warn!(%error, "cannot delete what has expired yet");
     }
 }
 

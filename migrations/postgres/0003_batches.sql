@@ -19,10 +19,8 @@ CREATE TABLE audit_batch (
 );
 
 CREATE INDEX audit_batch_by_time ON audit_batch (tenant_id, received_at, batch_id);
-CREATE INDEX audit_batch_by_age ON audit_batch (received_at); -- what expires
 
 -- Bytes of the copy; NULL where there is none.
 ALTER TABLE quarantine ADD COLUMN size bigint GENERATED ALWAYS AS (octet_length(bytes)) STORED;
 
 CREATE INDEX quarantine_by_time ON quarantine (tenant_id, received_at, digest, size); -- size: how much a tenant has, by the index alone
-CREATE INDEX quarantine_by_age ON quarantine (received_at); -- what expires

@@ -20,9 +20,7 @@ CREATE TABLE audit_batch (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX audit_batch_by_time ON audit_batch (tenant_id, received_at, batch_id);
-CREATE INDEX audit_batch_by_age ON audit_batch (received_at);
 
 ALTER TABLE quarantine ADD COLUMN size INTEGER GENERATED ALWAYS AS (length(bytes)) VIRTUAL;
 
 CREATE INDEX quarantine_by_time ON quarantine (tenant_id, received_at, digest, size);
-CREATE INDEX quarantine_by_age ON quarantine (received_at);

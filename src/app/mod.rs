@@ -6,10 +6,10 @@
 
 mod directories;
 mod error;
+pub mod expire;
 pub mod explain_attribution;
 pub mod get_attribution;
 pub mod get_tenant;
-pub mod housekeeping;
 pub mod ingest_audit_batch;
 pub mod list_attributions;
 pub mod list_audit_batches;

@@ -58,7 +58,7 @@ impl Target {
                 let app = server::open(config).await?;
                 if need == Need::Any {
                     // there may be no server that does it
-                    app.keep_house().await;
+                    server::expire(&app).await;
                 }
                 server::in_process(app)
             }

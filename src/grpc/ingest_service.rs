@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::{
-        housekeeping::receipt_expires,
+        expire::receipt_expires,
         ingest_audit_batch::{Batch, Ingested},
         retry_quarantined_records::Retry,
     },

@@ -2,7 +2,7 @@
 
 use super::convert::{Fields, timestamp};
 use crate::{
-    app::{housekeeping::quarantined_expires, retry_quarantined_records::Retried},
+    app::{expire::quarantined_expires, retry_quarantined_records::Retried},
     domain::{QuarantineEntry, QuarantineReason},
     pb,
 };

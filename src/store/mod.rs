@@ -166,9 +166,15 @@ pub trait Store: Send + Sync + Debug {
         digests: &[Uuid],
     ) -> Result<HashMap<Uuid, Vec<u8>>>;
 
-    /// Deletes at most `limit` of what was received before `time`, of all tenants, oldest
-    /// first; tells how many that were. What another process is working on is passed over.
-    async fn expire(&self, what: Expiring, time: Timestamp, limit: u32) -> Result<u64>;
+    /// Deletes at most `limit` of what was received before `time`, oldest first; tells how many
+    /// that were. What another process is working on is passed over.
+    async fn expire(
+        &self,
+        tenant: TenantId,
+        what: Expiring,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<u64>;
 }
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.

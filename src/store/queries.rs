@@ -99,19 +99,20 @@ macro_rules! remove_quarantined {
     };
 }
 
-/// Deletes at most `$2` rows that were received before `$1`. By the index of their age.
+/// Deletes at most `$3` rows that were received before `$2`. By the index of their times: one
+/// of all tenants' times would tempt the planner to read a page of one tenant by it.
 macro_rules! expire {
     ($table:literal, $id:literal, $skip_locked:literal) => {
         concat!(
             "DELETE FROM ",
             $table,
-            " WHERE (tenant_id, ",
+            " WHERE tenant_id = $1 AND ",
             $id,
-            ") IN (SELECT tenant_id, ",
+            " IN (SELECT ",
             $id,
             " FROM ",
             $table,
-            " WHERE received_at < $1 ORDER BY received_at LIMIT $2",
+            " WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
             $skip_locked,
             ")"
         )
@@ -249,10 +250,10 @@ pub(super) const QUARANTINED: &str = "SELECT tenant_id, digest, reason, detail, 
      AND ($4 IS NULL OR reason = $4) ORDER BY received_at DESC, digest DESC LIMIT $5";
 
 /// Reads all of the tenant's entries of `quarantine_by_time`, and nothing but that index:
-/// their number is bounded.
+/// their number is bounded. `$2` is the end of all time: without it SQLite reads the table.
 pub(super) const QUARANTINE_USAGE: &str = "SELECT count(size) AS copies, \
      CAST(coalesce(sum(size), 0) AS bigint) AS bytes, count(*) - count(size) AS without_copy \
-     FROM quarantine WHERE tenant_id = $1";
+     FROM quarantine WHERE tenant_id = $1 AND received_at < $2";
 
 pub(super) const CHANGE_QUARANTINED: &str =
     "UPDATE quarantine SET reason = $3, detail = $4 WHERE tenant_id = $1 AND digest = $2";

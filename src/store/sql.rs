@@ -376,14 +376,21 @@ where
         rows.into_iter().map(|row| row.checked(tenant)).collect()
     }
 
-    async fn expire(&self, what: Expiring, time: Timestamp, limit: u32) -> Result<u64> {
+    async fn expire(
+        &self,
+        tenant: TenantId,
+        what: Expiring,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
         let mut tx = self.writers.begin_with(E::BEGIN).await?;
         let deleted = query(match what {
             Expiring::Receipts => E::EXPIRE_RECEIPTS,
             Expiring::Quarantine => E::EXPIRE_QUARANTINE,
         })
-        .bind(Micros::from(time))
-        .bind(i64::from(limit))
+        .bind(tenant.0) // $1
+        .bind(Micros::from(time)) // $2
+        .bind(i64::from(limit)) // $3
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

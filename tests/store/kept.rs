@@ -164,7 +164,7 @@ on_both_engines! {
                 }
             }).await;
         }
-        app.keep_house().await;
+        app.expire().await.expect("deleted");
         let receipts = "SELECT count(*) FROM audit_batch WHERE tenant_id = $1";
         let quarantine = "SELECT count(*) FROM quarantine WHERE tenant_id = $1";
         for tenant in [TENANT, OTHER_TENANT] {
@@ -184,7 +184,7 @@ on_both_engines! {
         }).await;
         let before = time("2026-03-02T00:00:00Z");
         let expire = async |app: &App, limit| {
-            app.store().expire(Expiring::Receipts, before, limit).await.expect("deleted")
+            app.store().expire(TENANT, Expiring::Receipts, before, limit).await.expect("deleted")
         };
         assert_eq!(expire(&app, 20).await, 20);
         let left = app.store().audit_batches(TENANT, &any_time(), None, 100).await.expect("read");

@@ -214,6 +214,7 @@ where
     async fn quarantine_usage(&mut self) -> Result<QuarantineUsage> {
         let row: QuarantineUsageRow = query_as(queries::QUARANTINE_USAGE)
             .bind(self.tenant.id.0)
+            .bind(Micros::from(Timestamp::LATEST))
             .fetch_one(&mut *self.tx)
             .await?;
         row.into_usage()
