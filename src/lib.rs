@@ -5,13 +5,18 @@
 //!
 //! # One record in
 //!
-//! A collector posts a content blob with `IngestAuditBatch`.
+//! A collector posts a content blob with `IngestAuditBatch`, or many with
+//! `StreamAuditBatches` (`grpc/ingest_stream.rs`), where each goes the same way.
 //!
 //! 1. [`grpc`] checks the fields of the request and calls the use case, in a task that the
-//!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]).
-//! 2. `app/ingest_audit_batch.rs` hands the bytes to [`audit`], which cuts them into records
+//!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]). A typed event
+//!    becomes the record that it stands for (`grpc/send_event.rs`).
+//! 2. A batch whose request id is known is answered as the first time (`app/receipt.rs`).
+//!    Else `app/ingest_audit_batch.rs` hands the bytes to [`audit`], which cuts them into records
 //!    and decodes each: a send event, an administrator's change, an operation that does not
-//!    matter, or a problem that fails alone (`audit/mod.rs`).
+//!    matter, or a problem that fails alone (`audit/mod.rs`): its bytes go into quarantine
+//!    (`app/quarantine.rs`), from where a later decoder may take them in
+//!    (`app/retry_quarantined_records.rs`).
 //! 3. In one transaction ([`store::Store::begin`]) the tenant's row is locked, its consent
 //!    checked, and the stored messages that the batch touches are read ([`store::Tx`]).
 //! 4. What the events teach about people and mailboxes joins the tenant's directory
@@ -19,10 +24,11 @@
 //!    evidence of each message and judges it: [`domain::attribute()`], a pure function of two
 //!    sets. So neither order nor repeats nor the split into batches can change an answer.
 //! 5. Only rows that changed are written, with the tenant's next revision and one `change`
-//!    row (`store/sql.rs`, `store/postgres.rs`, `store/sqlite.rs`); then it commits.
-//! 6. The answers go to the [`cache`], and the caller gets its counts and the revision. Where
-//!    a lesson changes who somebody is, the stored messages that it touches are judged anew
-//!    before that, as ordinary revisions (`app/reattribute.rs`).
+//!    row (`store/sql.rs`, `store/postgres.rs`, `store/sqlite.rs`), and in any case the receipt
+//!    of the batch. Where a lesson changes who somebody is, stored messages that it touches
+//!    are judged anew, in the same transaction or in further ones (`app/reattribute.rs`).
+//!    Then it commits.
+//! 6. The answers go to the [`cache`], and the caller gets its counts and the revision.
 //!
 //! # One answer out
 //!

@@ -9,7 +9,8 @@ use crate::{
 };
 use hyper_util::rt::TokioIo;
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{io::DuplexStream, net::TcpListener, sync::Notify};
+use tokio::{io::DuplexStream, net::TcpListener};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
 use tower::{
     layer::util::{Identity, Stack},
@@ -20,6 +21,8 @@ use tower::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often work that another process left is looked for.
 const RESUME: Duration = Duration::from_secs(60);
+/// How often that comes before what has expired is deleted again: once an hour.
+const RESUMES_AN_EXPIRY: u32 = 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -92,31 +95,31 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let (reporter, health) = health::new().await;
     let watch = tokio::spawn(health::watch(Arc::clone(&app), reporter.clone()));
-    let resume = tokio::spawn(resume(Arc::clone(&app)));
-    let stopping = Arc::new(Notify::new());
+    let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
+    let stopping = CancellationToken::new();
     let stop = {
-        let (watch, stopping) = (watch.abort_handle(), Arc::clone(&stopping));
+        let (watch, stopping) = (watch.abort_handle(), stopping.clone());
         async move {
             shutdown.await;
             tracing::info!("stopping: no new calls, those in progress may end");
             watch.abort();
             health::draining(&reporter).await;
-            stopping.notify_one();
+            stopping.cancel();
         }
     };
     let serving = builder()
-        .add_routes(grpc::routes(&app, health))
+        .add_routes(grpc::routes(&app, health, &stopping))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
     // an idle peer can hold a graceful stop for ever
     let result = tokio::select! {
         result = serving => result,
-        () = async { stopping.notified().await; tokio::time::sleep(DRAIN).await } => {
+        () = async { stopping.cancelled().await; tokio::time::sleep(DRAIN).await } => {
             tracing::warn!("stopped with connections still open");
             Ok(())
         }
     };
     watch.abort();
-    resume.abort();
+    housekeeping.abort();
     result
 }
 
@@ -124,12 +127,12 @@ pub async fn serve(
 /// database goes the same way as what it does through a server.
 pub fn in_process(app: Arc<App>) -> Channel {
     let (client, server) = tokio::io::duplex(1 << 20);
-    tokio::spawn(resume(Arc::clone(&app)));
     tokio::spawn(async move {
         let (_, health) = health::new().await;
         let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
         let serving = builder()
-            .add_routes(grpc::routes(&app, health))
+            // it ends with its one client
+            .add_routes(grpc::routes(&app, health, &CancellationToken::new()))
             .serve_with_incoming(connection);
         if let Err(error) = serving.await {
             tracing::error!(%error, "the connection in memory broke");
@@ -157,15 +160,27 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .layer(layers::EdgeLayer)
 }
 
-/// Ends what a call or another process began and did not end: at the start, when a call says
-/// so, and now and then for replicas that died since.
-async fn resume(app: Arc<App>) {
-    loop {
+/// What is done unasked: ends what a call or another process began and did not end, and
+/// deletes what has expired. At the start, when a call says so, and now and then: for replicas
+/// that died since, and for what expires meanwhile.
+pub async fn housekeeping(app: Arc<App>) {
+    for round in (0..RESUMES_AN_EXPIRY).cycle() {
         let resumed = app.detached(|app| async move { app.resume_reattribution().await });
         if let Err(error) = resumed.await {
             tracing::warn!(%error, "cannot look for changed directories yet");
         }
+        if round == 0 {
+            expire(&app).await;
+        }
         let _ = tokio::time::timeout(RESUME, app.unsettled()).await;
+    }
+}
+
+/// Deletes what has expired; if that fails it is done the next time.
+async fn expire(app: &Arc<App>) {
+    let expired = app.detached(|app| async move { app.expire().await });
+    if let Err(error) = expired.await {
+        tracing::warn!(%error, "cannot delete what has expired yet");
     }
 }
 

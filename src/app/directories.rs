@@ -1,9 +1,9 @@
 //! Directories of tenants, kept between calls: every write and every range needs one.
 
-use super::{Result, Write};
+use super::Result;
 use crate::{
     domain::{Directory, Generation, Lesson, Message, MessageKey, SendEvent, Tenant, TenantId},
-    store::Store,
+    store::{Store, Tx},
 };
 use moka::sync::Cache;
 use std::{collections::BTreeSet, sync::Arc};
@@ -36,13 +36,14 @@ impl Default for Directories {
 }
 
 impl Directories {
-    async fn of_write(&self, write: &mut Write) -> Result<Arc<Directory>> {
-        let key = key(write.tenant());
+    /// As stored, under the tenant's lock.
+    pub(super) async fn of_tx(&self, tx: &mut dyn Tx) -> Result<Arc<Directory>> {
+        let key = key(tx.tenant());
         if let Some(directory) = self.0.get(&key) {
             return Ok(directory);
         }
-        let mailboxes = write.mailboxes().await?;
-        let directory = Arc::new(Directory::new(mailboxes, write.lessons().await?));
+        let mailboxes = tx.mailboxes().await?;
+        let directory = Arc::new(Directory::new(mailboxes, tx.lessons().await?));
         self.0.insert(key, Arc::clone(&directory));
         Ok(directory)
     }
@@ -62,37 +63,36 @@ impl Directories {
         Ok(directory)
     }
 
-    /// The directory under which a write judges, after it has learned from these events. What
-    /// is new goes into the store, and `tenant` notes whom it has to reach.
-    pub(super) async fn learn(
-        &self,
-        write: &mut Write,
-        tenant: &mut Tenant,
-        events: impl Iterator<Item = &SendEvent>,
-    ) -> Result<Arc<Directory>> {
-        let directory = self.of_write(write).await?;
-        let mut lessons: Vec<Lesson> = Vec::new();
-        for event in events {
-            directory.untaught(event, &mut lessons);
-        }
-        if lessons.is_empty() {
-            return Ok(directory);
-        }
-        let lessons = earliest(lessons);
-        write.put_lessons(&lessons).await?;
-        tenant.directory_version += 1;
-        let learned = directory.learn(&lessons);
-        if learned.renamed {
-            tenant.reattribute_after = Some(Uuid::nil());
-        }
-        tenant.taught |= write.is_waited_for(&learned.introduced).await?;
-        Ok(Arc::new(learned.directory))
-    }
-
-    /// Call it after the commit of what [`Self::learn`] made of the directory.
+    /// Call it after the commit of what [`learn`] made of the directory.
     pub(super) fn keep(&self, tenant: &Tenant, directory: Arc<Directory>) {
         self.0.insert(key(tenant), directory);
     }
+}
+
+/// The directory after these events have taught. What is new goes into the store, and `tenant`
+/// notes whom it has to reach.
+pub(super) async fn learn(
+    tx: &mut dyn Tx,
+    tenant: &mut Tenant,
+    directory: Arc<Directory>,
+    events: impl Iterator<Item = &SendEvent>,
+) -> Result<Arc<Directory>> {
+    let mut lessons: Vec<Lesson> = Vec::new();
+    for event in events {
+        directory.untaught(event, &mut lessons);
+    }
+    if lessons.is_empty() {
+        return Ok(directory);
+    }
+    let lessons = earliest(lessons);
+    tx.put_lessons(&lessons).await?;
+    tenant.directory_version += 1;
+    let learned = directory.learn(&lessons);
+    if learned.renamed {
+        tenant.reattribute_after = Some(Uuid::nil());
+    }
+    tenant.taught |= tx.is_waited_for(&learned.introduced).await?;
+    Ok(Arc::new(learned.directory))
 }
 
 /// Of the same lesson several times the earliest, which one statement can store.
@@ -111,7 +111,7 @@ fn earliest(mut lessons: Vec<Lesson>) -> Vec<Lesson> {
 
 /// Notes what the messages wait for, so that a lesson finds them.
 pub(super) async fn note_waiting(
-    write: &mut Write,
+    tx: &mut dyn Tx,
     directory: &Directory,
     messages: &[Message],
 ) -> Result<()> {
@@ -123,7 +123,7 @@ pub(super) async fn note_waiting(
         }
     }
     let waiting: Vec<_> = waiting.into_iter().collect();
-    Ok(write.put_waiting(&waiting).await?)
+    Ok(tx.put_waiting(&waiting).await?)
 }
 
 fn key(tenant: &Tenant) -> Key {

@@ -1,7 +1,7 @@
 //! What can go wrong with a call, by what the caller can do about it.
 
 use crate::{
-    domain::{Revision, TenantId, Timestamp},
+    domain::{BatchId, Revision, TenantId, Timestamp},
     store::{AsContended, StoreError},
 };
 use std::fmt::Display;
@@ -52,6 +52,14 @@ pub enum Error {
          or in the same call"
     )]
     AddressTaken { address: String, mailbox: String },
+    #[error(
+        "the request id was used for a batch with another content, received at {received_at}: \
+         give every content an id of its own"
+    )]
+    RequestIdReused {
+        batch: BatchId,
+        received_at: Timestamp,
+    },
     #[error("revision {asked} of the tenant is not here (yet); this is revision {as_of}")]
     RevisionNotReached { asked: Revision, as_of: Revision },
     #[error(transparent)]

@@ -3,23 +3,16 @@
 pub use super::prepared::MAX_RECORDS;
 use super::{
     App, Error, Result,
-    directories::note_waiting,
-    now,
     prepared::{Prepared, prepare},
-    reattribute::Until,
+    quarantine::quarantine,
+    receipt::Label,
 };
 use crate::{
-    domain::{
-        AdminChange, Evidence, Message, MessageKey, QuarantineReason, Revision, Tenant, TenantId,
-    },
-    store::{Tx, retrying},
+    domain::{BatchId, Evidence, Receipt, Tenant, TenantId},
+    store::retrying,
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc};
-
-/// What a batch teaches reaches older messages before it is acknowledged, up to this number
-/// of transactions. More is rare, and goes on behind its back.
-const SETTLE_AT_ONCE: Until = Until::Chunks(5);
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -30,35 +23,31 @@ pub struct Batch {
     pub records: Vec<Bytes>,
     /// Read and count, store nothing.
     pub validate_only: bool,
+    /// The caller's name for this batch: a batch with a known one is answered as the first.
+    pub request_id: Option<String>,
+    /// Who sends it. May be empty.
+    pub source: String,
 }
 
-/// What became of a batch. `received = kept + repeated + ignored + quarantined`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    pub received: u64,
-    pub kept: u64,
-    pub repeated: u64,
-    pub ignored: u64,
-    pub quarantined: u64,
-    pub ignored_operations: BTreeMap<String, u64>,
-    pub problems: Vec<RecordProblem>,
-    pub revision: Revision,
-    /// Messages whose attribution is new or another one.
-    pub changed_messages: u64,
-}
-
+/// What a batch was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordProblem {
-    /// Position in the batch, from 0.
-    pub index: u64,
-    pub reason: QuarantineReason,
-    pub detail: String,
+pub struct Ingested {
+    /// `None` with `validate_only`, of which nothing is stored.
+    pub batch_id: Option<BatchId>,
+    /// The request id was known: this is the answer it got then, and nothing was stored.
+    pub replayed: bool,
+    pub receipt: Receipt,
 }
 
 impl App {
-    pub async fn ingest_audit_batch(&self, batch: Batch) -> Result<Receipt> {
+    pub async fn ingest_audit_batch(&self, batch: Batch) -> Result<Ingested> {
         let (tenant, validate_only) = (batch.tenant, batch.validate_only);
         let secret = Arc::clone(self.secret().await?);
+        let batch = Arc::new(batch);
+        let label = Label::of(&batch, &secret).await?;
+        if let Some(earlier) = self.answered(tenant, &label).await? {
+            return Ok(earlier);
+        }
         // decoding is work for a processor, not for a task that others wait behind
         let prepared = tokio::task::spawn_blocking(move || prepare(&batch, &secret))
             .await
@@ -66,88 +55,35 @@ impl App {
         if validate_only {
             return self.validate(tenant, prepared).await;
         }
-        let (mut receipt, settled) = retrying(|| self.ingest_once(tenant, &prepared)).await?;
-        if !settled {
-            // it is committed: what is left to do must not fail it
-            match self.reattribute(tenant, SETTLE_AT_ONCE).await {
-                Ok((reattributed, revision)) => {
-                    receipt.changed_messages += reattributed;
-                    receipt.revision = revision;
-                }
-                Err(error) => {
-                    tracing::warn!(%tenant, %error, "lessons have not reached all messages yet");
-                }
-            }
-        }
-        Ok(receipt)
+        retrying(|| self.ingest_once(tenant, &prepared, &label)).await
     }
 
-    /// The transaction: lock and consent, learn, read, merge, write what changed, commit, cache.
-    /// Also tells whether every message knows what was learned.
-    async fn ingest_once(&self, id: TenantId, prepared: &Prepared) -> Result<(Receipt, bool)> {
+    /// The transaction: lock and consent, merge, quarantine, receipt, commit.
+    async fn ingest_once(
+        &self,
+        id: TenantId,
+        prepared: &Prepared,
+        label: &Label,
+    ) -> Result<Ingested> {
         let mut tx = self.begin(id).await?;
         check_consent(tx.tenant())?;
-        let mut tenant = tx.tenant().clone();
-        let mut receipt = prepared.receipt.clone();
-
-        let admin_new = store_admin_changes(&mut *tx, prepared).await?;
-        receipt.kept += admin_new;
-        receipt.repeated += prepared.admin_records - admin_new;
-        tx.put_quarantined(&prepared.quarantined).await?;
-
-        let revision = tenant.revision.next();
-        let events = || prepared.events.values().flat_map(|(_, events)| events);
-        let directory = self
-            .directories
-            .learn(&mut tx, &mut tenant, events())
-            .await?;
-        let keys: Vec<MessageKey> = prepared.events.keys().copied().collect();
-        let stored = tx.messages(&keys).await?;
-        let mut stored: BTreeMap<MessageKey, Message> = stored
-            .into_iter()
-            .map(|message| (message.key, message))
-            .collect();
-        let (mut touched, mut dirty, mut changes) = (Vec::new(), Vec::new(), Vec::new());
-        for (&key, (message_id, events)) in &prepared.events {
-            let identity = (key, message_id.clone());
-            let merged = Message::merge(
-                stored.remove(&key),
-                identity,
-                events.iter().cloned(),
-                &directory,
-                revision,
-            );
-            receipt.kept += merged.kept;
-            receipt.repeated += merged.repeated;
-            receipt.changed_messages += u64::from(merged.reattributed);
-            changes.extend(merged.change.map(|kind| (key, kind)));
-            if merged.dirty {
-                dirty.push(merged.message);
-            } else {
-                touched.push(merged.message);
-            }
+        if let Some(earlier) = label.answered(&mut *tx).await? {
+            return Ok(earlier);
         }
-        for event in events() {
-            tenant.readiness.see(event.side, event.time);
-        }
-        if admin_new > 0 || !dirty.is_empty() {
-            tenant.revision = revision;
-            tx.put_messages(&dirty).await?;
-            note_waiting(&mut tx, &directory, &dirty).await?;
-            tx.append_change(revision, now(), &changes).await?;
-        }
-        if tenant != *tx.tenant() {
-            tx.put_tenant(&tenant).await?;
-        }
-        tx.commit().await?;
-        self.directories.keep(&tenant, directory);
-        touched.append(&mut dirty);
-        self.cache_messages(&tenant, &touched).await;
-        receipt.revision = tenant.revision;
-        Ok((receipt, tenant.is_settled()))
+        let mut merged = self.merge(&mut *tx, prepared).await?;
+        merged.receipt.quarantined_without_copy =
+            quarantine(&mut *tx, &prepared.quarantined).await?;
+        let batch = label.batch(merged.receipt.clone());
+        tx.put_audit_batch(&batch).await?;
+        self.finish(tx, merged).await?;
+        Ok(Ingested {
+            batch_id: Some(batch.id),
+            replayed: false,
+            receipt: batch.receipt,
+        })
     }
 
-    async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Receipt> {
+    async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Ingested> {
         let tenant = self.tenant(id).await?;
         check_consent(&tenant)?;
         let mut receipt = prepared.receipt;
@@ -160,18 +96,17 @@ impl App {
             receipt.repeated += added.repeated;
         }
         receipt.revision = tenant.revision;
-        Ok(receipt)
+        Ok(Ingested {
+            batch_id: None,
+            replayed: false,
+            receipt,
+        })
     }
 }
 
-fn check_consent(tenant: &Tenant) -> Result<()> {
+pub(super) fn check_consent(tenant: &Tenant) -> Result<()> {
     match tenant.revoked_at {
         Some(revoked_at) => Err(Error::ConsentRevoked { revoked_at }),
         None => Ok(()),
     }
-}
-
-async fn store_admin_changes(tx: &mut dyn Tx, prepared: &Prepared) -> Result<u64> {
-    let changes: Vec<AdminChange> = prepared.admin_changes.iter().cloned().collect();
-    Ok(tx.put_admin_changes(&changes).await?)
 }

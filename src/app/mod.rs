@@ -6,19 +6,26 @@
 
 mod directories;
 mod error;
+pub mod expire;
 pub mod explain_attribution;
 pub mod get_attribution;
 pub mod get_tenant;
 pub mod ingest_audit_batch;
 pub mod list_attributions;
+pub mod list_audit_batches;
 pub mod list_mailboxes;
+pub mod list_quarantined_records;
 pub mod list_tenants;
 pub mod lookup_attributions;
+mod merge;
 mod page;
 mod prepared;
 pub mod put_mailboxes;
+mod quarantine;
 mod reattribute;
+mod receipt;
 pub mod register_tenant;
+pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod secret;
 

@@ -1,14 +1,12 @@
 //! A batch before it meets the store: decoded, and sorted by message.
 
-use super::{
-    Error, Result,
-    ingest_audit_batch::{Batch, Receipt, RecordProblem},
-    now,
-    secret::Secret,
-};
+use super::{Error, Result, ingest_audit_batch::Batch, now, secret::Secret};
 use crate::{
     audit::{self, Decoded},
-    domain::{AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, SendEvent},
+    domain::{
+        AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, Receipt,
+        RecordProblem, SendEvent,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +52,11 @@ pub(super) fn prepare(batch: &Batch, secret: &Secret) -> Result<Prepared> {
 }
 
 impl Prepared {
-    fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
+    pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> {
+        self.events.values().flat_map(|(_, events)| events)
+    }
+
+    pub(super) fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
         let receipt = &mut self.receipt;
         let index = receipt.received;
         receipt.received += 1;

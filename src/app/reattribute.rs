@@ -1,10 +1,15 @@
 //! A changed directory reaches the stored messages.
 
-use super::{App, Result, Write, directories::note_waiting, now};
-use crate::{
-    domain::{Message, MessageKey, Revision, Tenant, TenantId},
-    store::retrying,
+use super::{
+    App, Result,
+    directories::{learn, note_waiting},
+    now,
 };
+use crate::{
+    domain::{ChangeKind, Directory, Message, MessageKey, Revision, Tenant, TenantId},
+    store::{Tx, retrying},
+};
+use std::sync::Arc;
 
 /// Messages judged anew in one transaction: other writers wait no longer than for a batch.
 const CHUNK: u32 = 1_000;
@@ -69,38 +74,63 @@ impl App {
             tx.commit().await?;
             return Ok((0, tenant));
         }
-        let messages = next(&mut tx, &mut tenant).await?;
-        // an older program may have stored them, which learned nothing
-        let events = messages.iter().flat_map(|m| m.evidence.events());
-        let directory = self.directories.learn(&mut tx, &mut tenant, events).await?;
-        note_waiting(&mut tx, &directory, &messages).await?;
-
+        let directory = self.directories.of_tx(&mut *tx).await?;
         let revision = tenant.revision.next();
-        let mut dirty: Vec<Message> = Vec::new();
-        let mut changes = Vec::new();
-        for message in messages {
-            let merged = message.reattribute(&directory, revision);
-            if merged.dirty {
-                changes.extend(merged.change.map(|kind| (merged.message.key, kind)));
-                dirty.push(merged.message);
-            }
-        }
-        if !dirty.is_empty() {
+        let anew = judge_anew(&mut *tx, &mut tenant, directory, revision).await?;
+        if !anew.messages.is_empty() {
             tenant.revision = revision;
-            tx.put_messages(&dirty).await?;
-            tx.append_change(revision, now(), &changes).await?;
+            tx.append_change(revision, now(), &anew.changes).await?;
         }
         tx.put_tenant(&tenant).await?;
         tx.commit().await?;
-        self.directories.keep(&tenant, directory);
-        self.cache_messages(&tenant, &dirty).await;
-        Ok((dirty.len() as u64, tenant))
+        self.directories.keep(&tenant, anew.directory);
+        self.cache_messages(&tenant, &anew.messages).await;
+        Ok((anew.messages.len() as u64, tenant))
     }
+}
+
+/// What [`judge_anew`] has written.
+pub(super) struct Anew {
+    /// Those with another answer than before.
+    pub(super) messages: Vec<Message>,
+    pub(super) changes: Vec<(MessageKey, ChangeKind)>,
+    /// It may have learned something.
+    pub(super) directory: Arc<Directory>,
+}
+
+/// Judges some of the messages that the directory has not reached, and notes in `tenant` what
+/// is left to do. Nothing, if all is done.
+pub(super) async fn judge_anew(
+    tx: &mut dyn Tx,
+    tenant: &mut Tenant,
+    directory: Arc<Directory>,
+    revision: Revision,
+) -> Result<Anew> {
+    let messages = next(tx, tenant).await?;
+    // an older program may have stored them, which learned nothing
+    let events = messages.iter().flat_map(|m| m.evidence.events());
+    let directory = learn(tx, tenant, directory, events).await?;
+    note_waiting(tx, &directory, &messages).await?;
+    let mut anew = Anew {
+        messages: Vec::new(),
+        changes: Vec::new(),
+        directory,
+    };
+    for message in messages {
+        let merged = message.reattribute(&anew.directory, revision);
+        if merged.dirty {
+            let change = merged.change.map(|kind| (merged.message.key, kind));
+            anew.changes.extend(change);
+            anew.messages.push(merged.message);
+        }
+    }
+    tx.put_messages(&anew.messages).await?;
+    Ok(anew)
 }
 
 /// The next messages to judge, and in `tenant` where it goes on behind them. First those that
 /// a lesson was waited for: they are few, and known.
-async fn next(tx: &mut Write, tenant: &mut Tenant) -> Result<Vec<Message>> {
+async fn next(tx: &mut dyn Tx, tenant: &mut Tenant) -> Result<Vec<Message>> {
     if tenant.taught {
         let keys = tx.messages_taught(CHUNK).await?;
         tenant.taught = keys.len() == CHUNK as usize;

@@ -7,11 +7,13 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 use std::fmt;
+use uuid::Uuid;
 
 /// Keys derived from the deployment's secret, one for each use.
 pub(super) struct Secret {
     tokens: LessSafeKey,
     digests: [u8; 32],
+    contents: [u8; 32],
 }
 
 impl fmt::Debug for Secret {
@@ -30,15 +32,20 @@ impl Secret {
         Self {
             tokens: LessSafeKey::new(tokens),
             digests: blake3::derive_key("sentby v1 digests of quarantined records", secret),
+            contents: blake3::derive_key("sentby v1 contents of batches", secret),
         }
     }
 
     /// Names a record without telling what it says.
-    pub(super) fn digest(&self, bytes: &[u8]) -> [u8; 16] {
-        let hash = blake3::keyed_hash(&self.digests, bytes);
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hash.as_bytes()[..16]);
-        digest
+    pub(super) fn digest(&self, bytes: &[u8]) -> Uuid {
+        uuid(&blake3::keyed_hash(&self.digests, bytes))
+    }
+
+    /// Tells two contents of a batch apart. `parts` are length-prefixed.
+    pub(super) fn content_digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Uuid {
+        let mut hasher = blake3::Hasher::new_keyed(&self.contents);
+        parts.into_iter().for_each(|part| add(&mut hasher, part));
+        uuid(&hasher.finalize())
     }
 
     /// Seals a position within a query. Nobody can read, change or make one, and it opens
@@ -89,13 +96,23 @@ impl Query {
     pub(super) fn new(method: &str, parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in std::iter::once(&method.as_bytes()).chain(parts) {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+            add(&mut hasher, part);
         }
         let mut binding = [0; BINDING];
         binding.copy_from_slice(&hasher.finalize().as_bytes()[..BINDING]);
         Self(binding)
     }
+}
+
+/// With its length before it, so that no two lists of parts look alike.
+fn add(hasher: &mut blake3::Hasher, part: &[u8]) {
+    hasher.update(&(part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
+fn uuid(hash: &blake3::Hash) -> Uuid {
+    let (first, _) = hash.as_bytes().split_at(16);
+    Uuid::from_slice(first).expect("16 bytes are a UUID")
 }
 
 /// A new secret.

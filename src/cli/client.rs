@@ -13,7 +13,7 @@ use crate::{
     },
     server,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tonic::{
     Request, Response, Status,
     transport::{Channel, Endpoint},
@@ -55,7 +55,12 @@ impl Target {
                 if need == Need::Existing {
                     check_exists(&config.database)?;
                 }
-                server::in_process(server::open(config).await?)
+                let app = server::open(config).await?;
+                if need == Need::Any {
+                    // there may be no server that does it
+                    tokio::spawn(server::housekeeping(Arc::clone(&app)));
+                }
+                server::in_process(app)
             }
         };
         Ok(Api::over(channel))

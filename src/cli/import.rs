@@ -45,8 +45,8 @@ pub(super) struct Import {
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     shared: Vec<String>,
     /// A summary as one JSON object: files, received, kept, repeated, ignored,
-    /// ignored_operations, quarantined, problems, problems_omitted, changed_messages,
-    /// revision, accounted, errors
+    /// ignored_operations, quarantined, quarantined_without_copy, problems, problems_omitted,
+    /// changed_messages, revision, accounted, errors
     #[arg(long)]
     json: bool,
     /// `-` is standard input
@@ -91,7 +91,7 @@ impl Import {
             move || batches::read(&inputs, &sender)
         });
         // not waited for: after an error it may sit on an idle standard input
-        let summary = send::all(&api, self.tenant, &inputs, pieces).await;
+        let summary = send::all(&api, self.tenant, &inputs, pieces, &send::BACK_OFF).await;
         if summary.is_accounted() {
             settle::wait(&api, self.tenant).await?;
         }

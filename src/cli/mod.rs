@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod lookup;
 mod migrate;
+mod quarantine;
 mod serve;
 mod settings;
 mod show;
@@ -62,6 +63,7 @@ enum Command {
     Import(import::Import),
     Lookup(lookup::Lookup),
     Explain(explain::Explain),
+    Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
     Verify(verify::Verify),
@@ -112,6 +114,7 @@ impl Command {
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
+            Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
             Self::Verify(verify) => (Role::Command, verify.target.flags()),
         };
@@ -130,6 +133,7 @@ impl Command {
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
+            Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
             Self::Simulate(simulate) => simulate.run(),
             Self::Verify(verify) => verify.run(config).await,
@@ -204,6 +208,10 @@ mod tests {
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
             "sentby verify",
+            "sentby quarantine",
+            "sentby quarantine list",
+            &format!("sentby quarantine list --tenant {TENANT} x"),
+            &format!("sentby quarantine retry --tenant {TENANT} --reason BROKEN"),
         ] {
             let error = parse(wrong).expect_err(wrong);
             assert_eq!(error.exit_code(), 2, "{wrong}");
@@ -215,6 +223,8 @@ mod tests {
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
+            &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
+            &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),
         ] {
             assert!(parse(right).is_ok(), "{right}");

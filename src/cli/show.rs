@@ -101,6 +101,17 @@ pub(super) fn program() -> String {
     relative.unwrap_or(called)
 }
 
+/// What a write did to the answers.
+pub(super) fn changed(messages: u64, revision: u64) -> String {
+    match messages {
+        0 => format!("no answer changed; the tenant is at revision {revision}"),
+        changed => format!(
+            "{} new or changed; the tenant is at revision {revision} now",
+            plural(changed, "answer")
+        ),
+    }
+}
+
 /// One line of `lookup --json`. The names and their order are what scripts rely on.
 #[derive(Serialize)]
 pub(super) struct Answer<'a> {

@@ -1,16 +1,35 @@
 //! A refused call, told to a person: what, which field, and what to do next.
 
 use super::{client::root_cause, show};
-use crate::pb::ErrorReason;
+use crate::{
+    grpc::ERROR_DOMAIN,
+    pb::{BatchError, ErrorReason},
+};
 use std::{fmt, time::Duration};
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// An RPC that was answered with an error.
 #[derive(Debug)]
 pub(super) struct Refused(pub Status);
 
 impl Refused {
+    /// One batch of a stream, which is told as a call of its own would be.
+    pub fn of_batch(error: BatchError) -> Self {
+        let mut details = ErrorDetails::new();
+        if let Some(reason) = show::name::<ErrorReason>(error.reason) {
+            details.set_error_info(reason, ERROR_DOMAIN, error.metadata);
+        }
+        for wrong in error.field_violations {
+            details.add_bad_request_violation(wrong.field, wrong.description);
+        }
+        if let Some(wait) = error.retry_after {
+            details.set_retry_info(wait.try_into().ok());
+        }
+        let code = Code::from_i32(error.code);
+        Self(Status::with_error_details(code, error.message, details))
+    }
+
     /// Of the fixed list. `None`: it did not come from a sentby.
     pub fn reason(&self) -> Option<ErrorReason> {
         let info = self.0.get_details_error_info()?;
@@ -112,7 +131,9 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "the address belongs to another mailbox of the register: remove it there first \
              (TenantService/PutMailboxes)"
         }
-        ErrorReason::RevisionNotReached | ErrorReason::StoreUnavailable => {
+        ErrorReason::RevisionNotReached
+        | ErrorReason::StoreUnavailable
+        | ErrorReason::ServerStopping => {
             "wait a moment and run the same command again; repeating it is safe"
         }
         ErrorReason::DeadlineExceeded | ErrorReason::Cancelled => {
@@ -128,6 +149,7 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "this is a bug of sentby: please report it"
         }
         ErrorReason::StoreCorrupt => "look at the server's log; the database holds what cannot be",
+        ErrorReason::RequestIdReused => "give every content a request id of its own",
         ErrorReason::Unspecified => "",
     }
 }
@@ -173,7 +195,6 @@ fn code_name(code: Code) -> &'static str {
 mod tests {
     use super::*;
     use std::collections::HashMap;
-    use tonic_types::ErrorDetails;
 
     fn refused(code: Code, reason: &str, details: ErrorDetails) -> Refused {
         let mut details = details;

@@ -11,11 +11,14 @@
 //! | attribution, verdict, basis | [`attribution`] |
 //! | the rule: `attribute(evidence, directory)` | [`attribute`](mod@attribute) |
 //! | message, change kind | [`merge`] |
+//! | batch, receipt | [`audit_batch`] |
+//! | quarantine | [`quarantine`] |
 
 pub mod actor;
 pub mod admin_change;
 pub mod attribute;
 pub mod attribution;
+pub mod audit_batch;
 pub mod directory;
 pub mod evidence;
 pub mod explain;
@@ -32,13 +35,14 @@ pub use actor::{Actor, ActorKind};
 pub use admin_change::AdminChange;
 pub use attribute::attribute;
 pub use attribution::{Answer, Attribution, Basis, Verdict};
+pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
 pub use identity::Identity;
 pub use lesson::Lesson;
 pub use merge::{ChangeKind, Message};
 pub use message::{MessageId, MessageKey};
-pub use quarantine::{QuarantineReason, QuarantinedRecord};
+pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord};
 pub use send_event::{Operation, SendEvent, Side};
 pub use tenant::{Generation, Readiness, Revision, Tenant, TenantId};
 pub use time::{TimeRange, Timestamp};

@@ -1,6 +1,12 @@
 //! Records that could not be taken in, and why.
 
 use super::Timestamp;
+use uuid::Uuid;
+
+/// Copies that a tenant may have, and as many rows of records that have none.
+pub const MAX_QUARANTINED: u64 = 10_000;
+/// Bytes of a tenant's copies together.
+pub const MAX_QUARANTINED_BYTES: u64 = 64 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QuarantineReason {
@@ -27,6 +33,10 @@ impl QuarantineReason {
         Self::ForeignTenant,
     ];
 
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// As in the store, the API (with its prefix) and the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -46,10 +56,30 @@ impl QuarantineReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantinedRecord {
     /// Keyed, of all its bytes: names the record without telling what it says.
-    pub digest: [u8; 16],
+    pub digest: Uuid,
     pub reason: QuarantineReason,
     pub detail: String,
     pub received_at: Timestamp,
     /// The original bytes. `None` for another tenant's record: those are never stored.
     pub bytes: Option<Vec<u8>>,
+}
+
+/// What is known of a quarantined record without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineEntry {
+    pub digest: Uuid,
+    pub reason: QuarantineReason,
+    pub detail: String,
+    pub received_at: Timestamp,
+    /// Of its copy. `None`: there is none.
+    pub size: Option<u64>,
+}
+
+/// How much a tenant has in quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuarantineUsage {
+    pub copies: u64,
+    pub bytes: u64,
+    /// Records of which there is no copy.
+    pub without_copy: u64,
 }

@@ -4,8 +4,8 @@ use super::status;
 use crate::{
     app::{Error, FieldError, page_size},
     domain::{
-        ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, QuarantineReason,
-        Revision, Side, TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
+        ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, Revision, Side,
+        TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
     },
     pb,
 };
@@ -118,6 +118,31 @@ impl Fields {
             self.wrong("end", "must not be before start");
         }
         TimeRange { start, end }
+    }
+
+    /// The same where either end may be left out.
+    pub(super) fn open_range(
+        &mut self,
+        start: Option<prost_types::Timestamp>,
+        end: Option<prost_types::Timestamp>,
+    ) -> TimeRange {
+        let end = end
+            .unwrap_or_else(|| timestamp(Timestamp::from_micros(Timestamp::LATEST.micros() - 1)));
+        self.range(
+            Some(start.unwrap_or_else(|| timestamp(Timestamp::EARLIEST))),
+            Some(end),
+        )
+    }
+
+    /// A name that callers make up, without control characters; `None` for an empty text.
+    pub(super) fn label(&mut self, field: &str, text: &str, longest: usize) -> Option<String> {
+        if text.chars().count() > longest {
+            self.wrong(field, format!("must be at most {longest} characters"));
+        }
+        if text.chars().any(char::is_control) {
+            self.wrong(field, "must not contain control characters");
+        }
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// A verdict that can be in a range; `None` for UNSPECIFIED.
@@ -272,18 +297,5 @@ pub(super) fn pb_actor_kind(kind: ActorKind) -> pb::ActorKind {
         ActorKind::Application => pb::ActorKind::Application,
         ActorKind::SharedMailbox => pb::ActorKind::SharedMailbox,
         ActorKind::Unresolved => pb::ActorKind::Unresolved,
-    }
-}
-
-pub(super) fn pb_quarantine_reason(reason: QuarantineReason) -> pb::QuarantineReason {
-    match reason {
-        QuarantineReason::Malformed => pb::QuarantineReason::Malformed,
-        QuarantineReason::InvalidUtf8 => pb::QuarantineReason::InvalidUtf8,
-        QuarantineReason::TooDeep => pb::QuarantineReason::TooDeep,
-        QuarantineReason::TooLarge => pb::QuarantineReason::TooLarge,
-        QuarantineReason::MissingField => pb::QuarantineReason::MissingField,
-        QuarantineReason::InvalidField => pb::QuarantineReason::InvalidField,
-        QuarantineReason::DuplicateField => pb::QuarantineReason::DuplicateField,
-        QuarantineReason::ForeignTenant => pb::QuarantineReason::ForeignTenant,
     }
 }

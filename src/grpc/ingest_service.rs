@@ -2,13 +2,25 @@
 
 use super::{
     Handler,
-    convert::{Fields, pb_quarantine_reason},
+    convert::{Fields, timestamp},
+    ingest_stream::{self, Answers},
+    quarantine, send_event,
 };
 use crate::{
-    app::ingest_audit_batch::{Batch, Receipt},
+    app::{
+        expire::receipt_expires,
+        ingest_audit_batch::{Batch, Ingested},
+        retry_quarantined_records::Retry,
+    },
+    domain::{AuditBatch, Receipt},
     pb::{self, ingest_service_server::IngestService},
+    store::BatchFilter,
 };
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+/// Characters of a request id and of a source.
+const MAX_REQUEST_ID: usize = 128;
+const MAX_SOURCE: usize = 100;
 
 #[async_trait]
 impl IngestService for Handler {
@@ -16,26 +28,141 @@ impl IngestService for Handler {
         &self,
         request: Request<pb::IngestAuditBatchRequest>,
     ) -> Result<Response<pb::IngestAuditBatchResponse>, Status> {
+        let answer = self.ingest(request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    type StreamAuditBatchesStream = Answers;
+
+    async fn stream_audit_batches(
+        &self,
+        request: Request<Streaming<pb::StreamAuditBatchesRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let answers = ingest_stream::answers(self.clone(), request.into_inner());
+        Ok(Response::new(answers))
+    }
+
+    async fn list_audit_batches(
+        &self,
+        request: Request<pb::ListAuditBatchesRequest>,
+    ) -> Result<Response<pb::ListAuditBatchesResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let tenant = fields.tenant_id(&request.tenant_id);
-        fields.check()?;
-        let batch = Batch {
-            tenant,
-            content: request.content,
-            records: request.records,
-            validate_only: request.validate_only,
+        let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
+        let filter = BatchFilter {
+            received: fields.open_range(request.start, request.end),
+            source: fields.label("source", &request.source, MAX_SOURCE),
         };
-        let receipt = self
-            .run(|app| async move { app.ingest_audit_batch(batch).await })
+        let page_size = fields.page_size(request.page_size);
+        fields.check()?;
+        let (batches, next_page_token) = self
+            .run(move |app| async move {
+                let (request_id, token) = (request_id.as_deref(), &request.page_token);
+                app.list_audit_batches(tenant, request_id, &filter, page_size, token)
+                    .await
+            })
             .await?;
-        Ok(Response::new(pb_receipt(receipt)))
+        Ok(Response::new(pb::ListAuditBatchesResponse {
+            batches: batches.into_iter().map(pb_batch).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn list_quarantined_records(
+        &self,
+        request: Request<pb::ListQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::ListQuarantinedRecordsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let reason = quarantine::reason_filter(&mut fields, request.reason);
+        let page_size = fields.page_size(request.page_size);
+        fields.check()?;
+        let page = self
+            .run(move |app| async move {
+                let (content, token) = (request.include_content, &request.page_token);
+                app.list_quarantined_records(tenant, reason, content, page_size, token)
+                    .await
+            })
+            .await?;
+        Ok(Response::new(pb::ListQuarantinedRecordsResponse {
+            records: page.records.into_iter().map(quarantine::record).collect(),
+            next_page_token: page.next_token,
+        }))
+    }
+
+    async fn retry_quarantined_records(
+        &self,
+        request: Request<pb::RetryQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::RetryQuarantinedRecordsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let tenant = fields.tenant_id(&request.tenant_id);
+        let retry = Retry {
+            digests: quarantine::digests(&mut fields, &request.digests),
+            reason: quarantine::reason_filter(&mut fields, request.reason),
+        };
+        fields.check()?;
+        let retried = self
+            .run(move |app| async move { app.retry_quarantined_records(tenant, &retry).await })
+            .await?;
+        Ok(Response::new(quarantine::retried(retried)))
     }
 }
 
-fn pb_receipt(receipt: Receipt) -> pb::IngestAuditBatchResponse {
-    let told = receipt.problems.len() as u64;
+impl Handler {
+    /// One batch, by whichever method it came.
+    pub(super) async fn ingest(
+        &self,
+        request: pb::IngestAuditBatchRequest,
+    ) -> Result<pb::IngestAuditBatchResponse, Status> {
+        let batch = batch(request)?;
+        let ingested = self
+            .run(|app| async move { app.ingest_audit_batch(batch).await })
+            .await?;
+        Ok(pb_ingested(ingested))
+    }
+}
+
+fn batch(request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
+    let mut fields = Fields::default();
+    let tenant = fields.tenant_id(&request.tenant_id);
+    let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
+    let source = fields.label("source", &request.source, MAX_SOURCE);
+    fields.check()?;
+    // one decoder judges both, and the quarantine keeps what a retry can read
+    let mut records = request.records;
+    records.extend(request.events.iter().map(send_event::record));
+    Ok(Batch {
+        tenant,
+        content: request.content,
+        records,
+        validate_only: request.validate_only,
+        request_id,
+        source: source.unwrap_or_default(),
+    })
+}
+
+fn pb_batch(batch: AuditBatch) -> pb::AuditBatch {
+    let ingested = Ingested {
+        batch_id: Some(batch.id),
+        replayed: false,
+        receipt: batch.receipt,
+    };
+    pb::AuditBatch {
+        request_id: batch.request.map(|request| request.id).unwrap_or_default(),
+        source: batch.source,
+        received_at: Some(timestamp(batch.received_at)),
+        expires_at: Some(timestamp(receipt_expires(batch.received_at))),
+        response: Some(pb_ingested(ingested)),
+    }
+}
+
+fn pb_ingested(ingested: Ingested) -> pb::IngestAuditBatchResponse {
+    let receipt: Receipt = ingested.receipt;
     pb::IngestAuditBatchResponse {
+        problems_omitted: receipt.problems_omitted(),
         counts: Some(pb::Counts {
             received: receipt.received,
             kept: receipt.kept,
@@ -49,12 +176,17 @@ fn pb_receipt(receipt: Receipt) -> pb::IngestAuditBatchResponse {
             .into_iter()
             .map(|problem| pb::RecordProblem {
                 index: problem.index,
-                reason: pb_quarantine_reason(problem.reason).into(),
+                reason: quarantine::reason(problem.reason).into(),
                 detail: problem.detail,
             })
             .collect(),
-        problems_omitted: receipt.quarantined - told,
         revision: receipt.revision.0,
         changed_messages: receipt.changed_messages,
+        batch_id: ingested
+            .batch_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        replayed: ingested.replayed,
+        quarantined_without_copy: receipt.quarantined_without_copy,
     }
 }

@@ -11,12 +11,13 @@ use std::{
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-/// No call takes longer, whatever its caller allows.
-const LONGEST: Duration = Duration::from_secs(60);
+/// No call takes longer, whatever its caller allows, and no batch of a stream.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// An answer needs this much of the caller's time to travel; of a short one a quarter.
 const TRAVEL: Duration = Duration::from_millis(20);
 
-/// Keeps the caller's deadline, and gives every error its reason, also those that arise
+/// Keeps the caller's deadline (of a stream it is kept by the caller alone, who ends it), and
+/// gives every error its reason, also those that arise
 /// before a handler sees the call.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLayer;

@@ -4,7 +4,9 @@
 //! | file | |
 //! |---|---|
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
-//! | `convert.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `ingest_stream.rs` | batches and their answers on one stream |
+//! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
@@ -13,7 +15,10 @@ mod attribution_service;
 mod convert;
 pub mod health;
 mod ingest_service;
+mod ingest_stream;
 pub mod layers;
+mod quarantine;
+mod send_event;
 mod status;
 mod tenant_service;
 
@@ -24,20 +29,26 @@ use crate::{
         ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
     },
 };
+pub use status::ERROR_DOMAIN;
 use std::{future::Future, sync::Arc};
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
 
 /// The API as clients and reflection see it.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// Bytes of one IngestAuditBatch.
+/// Bytes of one IngestAuditBatch, and of one message of StreamAuditBatches.
 pub const MAX_INGEST_BYTES: usize = 16 << 20;
 /// Bytes of every other message, either way.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
 /// Behind every service.
 #[derive(Clone, Debug)]
-struct Handler(Arc<App>);
+struct Handler {
+    app: Arc<App>,
+    /// Cancelled when the server stops: streams must end, then.
+    stopping: CancellationToken,
+}
 
 impl Handler {
     /// Runs a use case that a leaving caller cannot drop.
@@ -47,13 +58,17 @@ impl Handler {
         F: FnOnce(Arc<App>) -> Fut,
         Fut: Future<Output = app::Result<T>> + Send + 'static,
     {
-        self.0.detached(run).await.map_err(status::from_error)
+        self.app.detached(run).await.map_err(status::from_error)
     }
 }
 
-/// All services of the API, with health and reflection.
-pub fn routes(app: &Arc<App>, health: health::Health) -> Routes {
-    let handler = Handler(Arc::clone(app));
+/// All services of the API, with health and reflection. Streams end when `stopping` is
+/// cancelled.
+pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationToken) -> Routes {
+    let handler = Handler {
+        app: Arc::clone(app),
+        stopping: stopping.clone(),
+    };
     let tenants = TenantServiceServer::new(handler.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);

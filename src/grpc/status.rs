@@ -3,7 +3,7 @@
 
 use crate::{
     app::{Error, FieldError},
-    pb::ErrorReason,
+    pb::{self, ErrorReason},
     store::StoreError,
 };
 use std::{collections::HashMap, time::Duration};
@@ -49,6 +49,10 @@ pub(super) fn from_error(error: Error) -> Status {
             .with("address", address)
             .with("mailbox", mailbox)
             .status(Code::FailedPrecondition, text),
+        Error::RequestIdReused { batch, received_at } => Builder::new(ErrorReason::RequestIdReused)
+            .with("batch_id", batch)
+            .with("received_at", received_at)
+            .status(Code::AlreadyExists, text),
         Error::RevisionNotReached { asked, as_of } => Builder::new(ErrorReason::RevisionNotReached)
             .with("at_least_revision", asked)
             .with("revision", as_of)
@@ -113,6 +117,43 @@ pub(super) fn deadline_exceeded() -> Status {
         "the caller's time ran out; a write may still be committed: send it again, the stored \
          state will be the same",
     )
+}
+
+pub(super) fn stopping() -> Status {
+    Builder::new(ErrorReason::ServerStopping).retry().status(
+        Code::Unavailable,
+        "the server stops; what it had read is answered: open a new stream and send the rest",
+    )
+}
+
+/// The same words for one batch of a stream.
+pub(super) fn batch_error(status: &Status) -> pb::BatchError {
+    let details = status.get_error_details();
+    let info = details.error_info().cloned();
+    let reason = info
+        .as_ref()
+        .and_then(|info| ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason)));
+    let violations = details
+        .bad_request()
+        .map(|request| request.field_violations.as_slice())
+        .unwrap_or_default();
+    pb::BatchError {
+        code: status.code().into(),
+        reason: reason.unwrap_or_default().into(),
+        message: status.message().to_owned(),
+        metadata: info.map(|info| info.metadata).unwrap_or_default(),
+        field_violations: violations
+            .iter()
+            .map(|violation| pb::FieldViolation {
+                field: violation.field.clone(),
+                description: violation.description.clone(),
+            })
+            .collect(),
+        retry_after: details
+            .retry_info()
+            .and_then(|info| info.retry_delay)
+            .and_then(|delay| delay.try_into().ok()),
+    }
 }
 
 /// Gives a status that tonic made (too large a message, bytes that are no message, an

@@ -8,7 +8,7 @@
 //! | `queries.rs` | every statement that both engines run, as text |
 //! | `sql.rs`, `sql/tx.rs` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
-//! | `rows.rs`, `evidence.rs` | rows and evidence bytes ⇄ domain |
+//! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `error.rs` | which database errors mean what |
 
 mod error;
@@ -20,16 +20,18 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, ChangeKind, Identity, Lesson, Mailbox, Message, MessageKey,
-    QuarantinedRecord, Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Identity, Lesson, Mailbox, Message,
+    MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord, Revision,
+    Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
-use std::{fmt::Debug, path::Path, sync::Arc};
+use std::{collections::HashMap, fmt::Debug, path::Path, sync::Arc};
+use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 2..=3;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 3..=4;
 
 /// What was read, and the tenant's revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -53,6 +55,29 @@ pub struct RangeFilter {
 pub struct RangePosition {
     pub sent_at: Timestamp,
     pub key: MessageKey,
+}
+
+/// Which receipts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchFilter {
+    /// Time of receipt.
+    pub received: TimeRange,
+    pub source: Option<String>,
+}
+
+/// Where a page that goes from new to old ends: the next one starts behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedPosition {
+    pub received_at: Timestamp,
+    /// Of a batch its id, of a quarantined record its digest.
+    pub id: Uuid,
+}
+
+/// What is kept for a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiring {
+    Receipts,
+    Quarantine,
 }
 
 /// The rows of all tenants. Every read of a tenant's data takes its id, and every row is
@@ -116,6 +141,43 @@ pub trait Store: Send + Sync + Debug {
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>>;
+
+    async fn audit_batch(&self, tenant: TenantId, id: BatchId) -> Result<Option<AuditBatch>>;
+
+    /// At most `limit` batches strictly behind `after`, from new to old.
+    async fn audit_batches(
+        &self,
+        tenant: TenantId,
+        filter: &BatchFilter,
+        after: Option<ReceivedPosition>,
+        limit: u32,
+    ) -> Result<Vec<AuditBatch>>;
+
+    /// At most `limit` quarantined records strictly behind `after`, from new to old.
+    async fn quarantined(
+        &self,
+        tenant: TenantId,
+        reason: Option<QuarantineReason>,
+        after: Option<ReceivedPosition>,
+        limit: u32,
+    ) -> Result<Vec<QuarantineEntry>>;
+
+    /// The copies of those of these records that have one, by digest.
+    async fn quarantined_copies(
+        &self,
+        tenant: TenantId,
+        digests: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<u8>>>;
+
+    /// Deletes at most `limit` of what was received before `time`, oldest first; tells how many
+    /// that were. What another process is working on is passed over.
+    async fn expire(
+        &self,
+        tenant: TenantId,
+        what: Expiring,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<u64>;
 }
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
@@ -179,6 +241,21 @@ pub trait Tx: Send {
 
     /// On an error it is unknown whether it was committed.
     async fn commit(self: Box<Self>) -> Result<()>;
+
+    async fn audit_batch(&mut self, id: BatchId) -> Result<Option<AuditBatch>>;
+
+    /// Its id must be new.
+    async fn put_audit_batch(&mut self, batch: &AuditBatch) -> Result<()>;
+
+    /// Those of these records that are in quarantine, and whether there is a copy of each.
+    async fn quarantined(&mut self, digests: &[Uuid]) -> Result<HashMap<Uuid, bool>>;
+
+    async fn quarantine_usage(&mut self) -> Result<QuarantineUsage>;
+
+    /// Gives records that stay in quarantine the reason and detail of these entries.
+    async fn change_quarantined(&mut self, entries: &[QuarantineEntry]) -> Result<()>;
+
+    async fn remove_quarantined(&mut self, digests: &[Uuid]) -> Result<()>;
 }
 
 /// The embedded store: one file, made if it is not there. Connects on first use.

@@ -1,12 +1,13 @@
 //! What is particular to Postgres: connecting, the row lock, arrays.
 
 use super::{
-    Result, StoreError, queries, rows::MessageRow, rows::Micros, sql::Engine, sql::SqlStore,
+    Result, StoreError, queries,
+    rows::{AdminChangeRow, MessageRow, Micros, QuarantineRow},
+    sql::{Engine, SqlStore},
 };
-use crate::domain::MessageKey;
 use sqlx::{
     PgConnection, Pool, Postgres,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
     query,
 };
 use std::{str::FromStr, time::Duration};
@@ -58,6 +59,20 @@ const PUT_MESSAGES: &str = concat!(
      evidence = excluded.evidence"
 );
 
+const PUT_ADMIN_CHANGES: &str = concat!(
+    queries::insert_admin_changes!(),
+    "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], \
+     $6::text[], $7::text[], $8::boolean[], $9::text[])",
+    queries::if_new!()
+);
+
+const PUT_QUARANTINED: &str = concat!(
+    queries::insert_quarantined!(),
+    "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], \
+     $6::bytea[])",
+    queries::if_new!()
+);
+
 impl Engine for Postgres {
     const BEGIN: &'static str = "BEGIN";
     const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
@@ -67,10 +82,19 @@ impl Engine for Postgres {
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 
+    const QUARANTINED_SIZES: &'static str = queries::quarantined!("size AS value", "= ANY($2)");
+    const QUARANTINED_COPIES: &'static str =
+        queries::quarantined!("bytes AS value", "= ANY($2) AND bytes IS NOT NULL");
+    const REMOVE_QUARANTINED: &'static str = queries::remove_quarantined!("= ANY($2)");
+    const EXPIRE_RECEIPTS: &'static str =
+        queries::expire!("audit_batch", "batch_id", " FOR UPDATE SKIP LOCKED");
+    const EXPIRE_QUARANTINE: &'static str =
+        queries::expire!("quarantine", "digest", " FOR UPDATE SKIP LOCKED");
+
     type Keys = Vec<Uuid>;
 
-    fn keys(keys: &[MessageKey]) -> Vec<Uuid> {
-        keys.iter().map(|key| key.0).collect()
+    fn ids(ids: Vec<Uuid>) -> Vec<Uuid> {
+        ids
     }
 
     async fn put_messages(
@@ -113,6 +137,49 @@ impl Engine for Postgres {
             .execute(connection)
             .await?;
         Ok(())
+    }
+
+    async fn put_admin_changes(
+        connection: &mut PgConnection,
+        rows: Vec<AdminChangeRow>,
+    ) -> Result<u64, sqlx::Error> {
+        let done = query(PUT_ADMIN_CHANGES)
+            .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
+            .bind(rows.iter().map(|r| r.record_id).collect::<Vec<Uuid>>()) // $2
+            .bind(rows.iter().map(|r| r.digest).collect::<Vec<Uuid>>()) // $3
+            .bind(rows.iter().map(|r| r.happened_at).collect::<Vec<Micros>>()) // $4
+            .bind(rows.iter().map(|r| r.operation).collect::<Vec<&str>>()) // $5
+            .bind(rows.iter().map(|r| r.actor.as_str()).collect::<Vec<_>>()) // $6
+            .bind(rows.iter().map(|r| r.target.as_str()).collect::<Vec<_>>()) // $7
+            .bind(rows.iter().map(|r| r.failed).collect::<Vec<bool>>()) // $8
+            .bind(
+                rows.iter()
+                    .map(|r| r.parameters.as_str())
+                    .collect::<Vec<_>>(),
+            ) // $9
+            .execute(connection)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn put_quarantined(
+        connection: &mut PgConnection,
+        rows: Vec<QuarantineRow>,
+    ) -> Result<(), sqlx::Error> {
+        query(PUT_QUARANTINED)
+            .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
+            .bind(rows.iter().map(|r| r.digest).collect::<Vec<Uuid>>()) // $2
+            .bind(rows.iter().map(|r| r.reason).collect::<Vec<&str>>()) // $3
+            .bind(rows.iter().map(|r| r.detail.as_str()).collect::<Vec<_>>()) // $4
+            .bind(rows.iter().map(|r| r.received_at).collect::<Vec<Micros>>()) // $5
+            .bind(rows.iter().map(|r| r.bytes.as_deref()).collect::<Vec<_>>()) // $6
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    fn affected(result: &PgQueryResult) -> u64 {
+        result.rows_affected()
     }
 
     async fn migrate(pool: &Pool<Self>) -> Result<(), sqlx::migrate::MigrateError> {

@@ -69,7 +69,80 @@ macro_rules! remove_taught {
     };
 }
 
-pub(super) use {answer_columns, answers, messages, remove_taught, tenant, tenant_columns};
+/// Goes before the rows of new changes of administrators; [`if_new`] goes behind them.
+macro_rules! insert_admin_changes {
+    () => {
+        "INSERT INTO admin_change (tenant_id, record_id, digest, happened_at, operation, actor, \
+         target, failed, parameters) "
+    };
+}
+
+/// Goes before the rows of new quarantined records; [`if_new`] goes behind them.
+macro_rules! insert_quarantined {
+    () => {
+        "INSERT INTO quarantine (tenant_id, digest, reason, detail, received_at, bytes) "
+    };
+}
+
+macro_rules! if_new {
+    () => {
+        " ON CONFLICT DO NOTHING"
+    };
+}
+
+/// Something of the quarantined records with these digests. By primary key.
+macro_rules! quarantined {
+    ($what:literal, $in_keys:literal) => {
+        concat!(
+            "SELECT tenant_id, digest, ",
+            $what,
+            " FROM quarantine WHERE tenant_id = $1 AND digest ",
+            $in_keys
+        )
+    };
+}
+
+macro_rules! remove_quarantined {
+    ($in_keys:literal) => {
+        concat!(
+            "DELETE FROM quarantine WHERE tenant_id = $1 AND digest ",
+            $in_keys
+        )
+    };
+}
+
+/// Deletes at most `$3` rows that were received before `$2`. By the index of their times: one
+/// of all tenants' times would tempt the planner to read a page of one tenant by it.
+macro_rules! expire {
+    ($table:literal, $id:literal, $skip_locked:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE tenant_id = $1 AND ",
+            $id,
+            " IN (SELECT ",
+            $id,
+            " FROM ",
+            $table,
+            " WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3",
+            $skip_locked,
+            ")"
+        )
+    };
+}
+
+macro_rules! audit_batch_columns {
+    () => {
+        "tenant_id, batch_id, request_id, content_digest, source, received_at, received, kept, \
+         repeated, ignored, quarantined, quarantined_without_copy, changed_messages, revision, \
+         details"
+    };
+}
+
+pub(super) use {
+    answer_columns, answers, expire, if_new, insert_admin_changes, insert_quarantined, messages,
+    quarantined, remove_quarantined, remove_taught, tenant, tenant_columns,
+};
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
@@ -181,17 +254,45 @@ pub(super) const RANGE: &str = concat!(
 pub(super) const APPEND_CHANGE: &str =
     "INSERT INTO change (tenant_id, revision, committed_at, messages) VALUES ($1, $2, $3, $4)";
 
-/// Answers the record id if it was not there.
-pub(super) const PUT_ADMIN_CHANGE: &str = "INSERT INTO admin_change \
-     (tenant_id, record_id, digest, happened_at, operation, actor, target, failed, parameters) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-     ON CONFLICT (tenant_id, record_id, digest) DO NOTHING RETURNING record_id";
-
-pub(super) const PUT_QUARANTINED: &str = "INSERT INTO quarantine \
-     (tenant_id, digest, reason, detail, received_at, bytes) VALUES ($1, $2, $3, $4, $5, $6) \
-     ON CONFLICT (tenant_id, digest) DO NOTHING";
-
 pub(super) const PUT_DEPLOYMENT_KEY: &str = "INSERT INTO deployment_key (key_id, secret, created_at) VALUES (1, $1, $2) \
      ON CONFLICT (key_id) DO NOTHING";
 
 pub(super) const DEPLOYMENT_KEY: &str = "SELECT secret FROM deployment_key WHERE key_id = 1";
+
+/// One batch. By primary key.
+pub(super) const AUDIT_BATCH: &str = concat!(
+    "SELECT ",
+    audit_batch_columns!(),
+    " FROM audit_batch WHERE tenant_id = $1 AND batch_id = $2"
+);
+
+/// A page of batches from new to old, behind the position ($4, $5); `$6` filters where it is
+/// not NULL. By `audit_batch_by_time`.
+pub(super) const AUDIT_BATCHES: &str = concat!(
+    "SELECT ",
+    audit_batch_columns!(),
+    " FROM audit_batch WHERE tenant_id = $1 AND received_at >= $2 AND received_at < $3 \
+     AND (received_at, batch_id) < ($4, $5) AND ($6 IS NULL OR source = $6) \
+     ORDER BY received_at DESC, batch_id DESC LIMIT $7"
+);
+
+pub(super) const PUT_AUDIT_BATCH: &str = concat!(
+    "INSERT INTO audit_batch (",
+    audit_batch_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+);
+
+/// A page of quarantined records from new to old, behind the position ($2, $3); `$4` filters
+/// where it is not NULL. By `quarantine_by_time`.
+pub(super) const QUARANTINED: &str = "SELECT tenant_id, digest, reason, detail, received_at, size \
+     FROM quarantine WHERE tenant_id = $1 AND (received_at, digest) < ($2, $3) \
+     AND ($4 IS NULL OR reason = $4) ORDER BY received_at DESC, digest DESC LIMIT $5";
+
+/// Reads all of the tenant's entries of `quarantine_by_time`, and nothing but that index:
+/// their number is bounded. `$2` is the end of all time: without it SQLite reads the table.
+pub(super) const QUARANTINE_USAGE: &str = "SELECT count(size) AS copies, \
+     CAST(coalesce(sum(size), 0) AS bigint) AS bytes, count(*) - count(size) AS without_copy \
+     FROM quarantine WHERE tenant_id = $1 AND received_at < $2";
+
+pub(super) const CHANGE_QUARANTINED: &str =
+    "UPDATE quarantine SET reason = $3, detail = $4 WHERE tenant_id = $1 AND digest = $2";

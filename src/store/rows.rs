@@ -1,5 +1,15 @@
 //! Rows ⇄ domain. The same structs are read from both engines.
 
+mod admin_change;
+mod audit_batch;
+mod quarantine;
+
+pub(super) use admin_change::AdminChangeRow;
+pub(super) use audit_batch::AuditBatchRow;
+pub(super) use quarantine::{
+    QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
+};
+
 use super::{Result, StoreError, evidence};
 use crate::domain::{
     Answer, Attribution, Basis, Generation, Identity, Lesson, Mailbox, MailboxKind, Message,

@@ -3,18 +3,23 @@
 mod tx;
 
 use super::{
-    RangeFilter, RangePosition, Result, Snapshot, Store, StoreError, Tx, queries,
-    rows::{AnswerRow, AsOf, LessonRow, MailboxRow, MessageRow, Micros, TenantRow, signed},
+    BatchFilter, Expiring, RangeFilter, RangePosition, ReceivedPosition, Result, Snapshot, Store,
+    StoreError, Tx, queries,
+    rows::{
+        AdminChangeRow, AnswerRow, AsOf, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
+        QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow, TenantRow, signed,
+    },
 };
 use crate::domain::{
-    Answer, Lesson, Mailbox, Message, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
+    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 use sqlx::{
     ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type,
     database::HasStatementCache, query, query_as, query_scalar,
 };
-use std::{future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, time::Duration};
 use tx::SqlTx;
 use uuid::Uuid;
 
@@ -60,15 +65,43 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
-    /// Several keys as one bound value.
+    /// [`queries::quarantined`] of the digests `$2`: the sizes, and the bytes.
+    const QUARANTINED_SIZES: &'static str;
+    const QUARANTINED_COPIES: &'static str;
+    /// [`queries::remove_quarantined`] of the digests `$2`.
+    const REMOVE_QUARANTINED: &'static str;
+    /// [`queries::expire`] that passes over what another process has locked.
+    const EXPIRE_RECEIPTS: &'static str;
+    const EXPIRE_QUARANTINE: &'static str;
+
+    /// Several keys or digests as one bound value.
     type Keys: for<'q> Encode<'q, Self> + Type<Self> + Send + 'static;
-    fn keys(keys: &[MessageKey]) -> Self::Keys;
+    fn ids(ids: Vec<Uuid>) -> Self::Keys;
+
+    fn keys(keys: &[MessageKey]) -> Self::Keys {
+        Self::ids(keys.iter().map(|key| key.0).collect())
+    }
 
     /// Inserts or replaces rows of one tenant, in bulk.
     fn put_messages(
         connection: &mut Self::Connection,
         rows: Vec<MessageRow>,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Inserts what is not there yet, in bulk; tells how many that were.
+    fn put_admin_changes(
+        connection: &mut Self::Connection,
+        rows: Vec<AdminChangeRow>,
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Inserts what is not there yet, in bulk.
+    fn put_quarantined(
+        connection: &mut Self::Connection,
+        rows: Vec<QuarantineRow>,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Rows that a statement has changed.
+    fn affected(result: &Self::QueryResult) -> u64;
 
     fn migrate(
         pool: &Pool<Self>,
@@ -123,6 +156,11 @@ where
     for<'r> MessageRow: FromRow<'r, E::Row>,
     for<'r> AsOf<AnswerRow>: FromRow<'r, E::Row>,
     for<'r> AsOf<MessageRow>: FromRow<'r, E::Row>,
+    for<'r> AuditBatchRow: FromRow<'r, E::Row>,
+    for<'r> QuarantineEntryRow: FromRow<'r, E::Row>,
+    for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
+    for<'r> QuarantineColumn<Vec<u8>>: FromRow<'r, E::Row>,
+    for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
 {
     async fn schema_version(&self) -> Result<Option<i64>> {
         let tables = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers);
@@ -288,7 +326,97 @@ where
         let tenant = row.into_tenant(Some(tenant))?;
         Ok(Some(Box::new(SqlTx { tx, tenant })))
     }
+
+    async fn audit_batch(&self, tenant: TenantId, id: BatchId) -> Result<Option<AuditBatch>> {
+        query_as(queries::AUDIT_BATCH)
+            .bind(tenant.0)
+            .bind(id.0)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row: AuditBatchRow| row.into_batch(tenant))
+            .transpose()
+    }
+
+    async fn audit_batches(
+        &self,
+        tenant: TenantId,
+        filter: &BatchFilter,
+        after: Option<ReceivedPosition>,
+        limit: u32,
+    ) -> Result<Vec<AuditBatch>> {
+        let after = after.unwrap_or(NEWEST);
+        let rows: Vec<AuditBatchRow> = query_as(queries::AUDIT_BATCHES)
+            .bind(tenant.0) // $1
+            .bind(Micros::from(filter.received.start)) // $2
+            .bind(Micros::from(filter.received.end)) // $3
+            .bind(Micros::from(after.received_at)) // $4
+            .bind(after.id) // $5
+            .bind(filter.source.as_deref()) // $6
+            .bind(i64::from(limit)) // $7
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(|row| row.into_batch(tenant)).collect()
+    }
+
+    async fn quarantined(
+        &self,
+        tenant: TenantId,
+        reason: Option<QuarantineReason>,
+        after: Option<ReceivedPosition>,
+        limit: u32,
+    ) -> Result<Vec<QuarantineEntry>> {
+        let after = after.unwrap_or(NEWEST);
+        let rows: Vec<QuarantineEntryRow> = query_as(queries::QUARANTINED)
+            .bind(tenant.0) // $1
+            .bind(Micros::from(after.received_at)) // $2
+            .bind(after.id) // $3
+            .bind(reason.map(QuarantineReason::name)) // $4
+            .bind(i64::from(limit)) // $5
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(|row| row.into_entry(tenant)).collect()
+    }
+
+    async fn quarantined_copies(
+        &self,
+        tenant: TenantId,
+        digests: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<u8>>> {
+        let rows: Vec<QuarantineColumn<Vec<u8>>> = query_as(E::QUARANTINED_COPIES)
+            .bind(tenant.0)
+            .bind(E::ids(digests.to_vec()))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(|row| row.checked(tenant)).collect()
+    }
+
+    async fn expire(
+        &self,
+        tenant: TenantId,
+        what: Expiring,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let deleted = query(match what {
+            Expiring::Receipts => E::EXPIRE_RECEIPTS,
+            Expiring::Quarantine => E::EXPIRE_QUARANTINE,
+        })
+        .bind(tenant.0) // $1
+        .bind(Micros::from(time)) // $2
+        .bind(i64::from(limit)) // $3
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(E::affected(&deleted))
+    }
 }
+
+/// Before the first page of what goes from new to old.
+const NEWEST: ReceivedPosition = ReceivedPosition {
+    received_at: Timestamp::LATEST,
+    id: Uuid::max(),
+};
 
 /// Takes the rows of one statement apart: no row at all is no such tenant.
 fn snapshot<R, T>(

@@ -1,12 +1,19 @@
 //! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
 
-use super::{queries, rows::MessageRow, sql::Engine, sql::SqlStore};
-use crate::domain::MessageKey;
+use super::{
+    queries,
+    rows::{AdminChangeRow, MessageRow, QuarantineRow},
+    sql::{Engine, SqlStore},
+};
 use sqlx::{
     Pool, QueryBuilder, Sqlite, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
+        SqliteSynchronous,
+    },
 };
 use std::{path::Path, time::Duration};
+use uuid::Uuid;
 
 /// Rows of one statement. 15 values a row, far below the limit of 32,766.
 const CHUNK: usize = 200;
@@ -40,12 +47,25 @@ impl Engine for Sqlite {
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 
+    const QUARANTINED_SIZES: &'static str = queries::quarantined!(
+        "size AS value",
+        "IN (SELECT unhex(value) FROM json_each($2))"
+    );
+    const QUARANTINED_COPIES: &'static str = queries::quarantined!(
+        "bytes AS value",
+        "IN (SELECT unhex(value) FROM json_each($2)) AND bytes IS NOT NULL"
+    );
+    const REMOVE_QUARANTINED: &'static str =
+        queries::remove_quarantined!("IN (SELECT unhex(value) FROM json_each($2))");
+    const EXPIRE_RECEIPTS: &'static str = queries::expire!("audit_batch", "batch_id", "");
+    const EXPIRE_QUARANTINE: &'static str = queries::expire!("quarantine", "digest", "");
+
     /// A JSON array of hexadecimal keys: SQLite has no arrays.
     type Keys = String;
 
-    fn keys(keys: &[MessageKey]) -> String {
-        let keys: Vec<String> = keys.iter().map(|key| key.0.simple().to_string()).collect();
-        serde_json::Value::from(keys).to_string()
+    fn ids(ids: Vec<Uuid>) -> String {
+        let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+        serde_json::Value::from(ids).to_string()
     }
 
     async fn put_messages(
@@ -81,6 +101,58 @@ impl Engine for Sqlite {
             statement.build().execute(&mut *connection).await?;
         }
         Ok(())
+    }
+
+    async fn put_admin_changes(
+        connection: &mut SqliteConnection,
+        rows: Vec<AdminChangeRow>,
+    ) -> Result<u64, sqlx::Error> {
+        let mut new = 0;
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut statement = QueryBuilder::new(queries::insert_admin_changes!());
+            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
+                values
+                    .push_bind(row.tenant_id)
+                    .push_bind(row.record_id)
+                    .push_bind(row.digest)
+                    .push_bind(row.happened_at)
+                    .push_bind(row.operation)
+                    .push_bind(row.actor)
+                    .push_bind(row.target)
+                    .push_bind(row.failed)
+                    .push_bind(row.parameters);
+            });
+            let statement = statement.push(queries::if_new!()).build();
+            new += statement.execute(&mut *connection).await?.rows_affected();
+        }
+        Ok(new)
+    }
+
+    async fn put_quarantined(
+        connection: &mut SqliteConnection,
+        rows: Vec<QuarantineRow>,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut statement = QueryBuilder::new(queries::insert_quarantined!());
+            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
+                values
+                    .push_bind(row.tenant_id)
+                    .push_bind(row.digest)
+                    .push_bind(row.reason)
+                    .push_bind(row.detail)
+                    .push_bind(row.received_at)
+                    .push_bind(row.bytes);
+            });
+            let statement = statement.push(queries::if_new!()).build();
+            statement.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    fn affected(result: &SqliteQueryResult) -> u64 {
+        result.rows_affected()
     }
 
     /// Two processes may make one file at once, and SQLite has no lock that spans a whole

@@ -4,10 +4,14 @@
 mod support;
 
 mod errors;
+mod events;
 mod hostile;
 mod ingest;
 mod lookup;
+mod quarantine;
 mod range;
+mod receipts;
 mod server;
 mod standard;
+mod stream;
 mod tenants;

@@ -1,4 +1,4 @@
-//! demo, import, lookup, explain; help and mistakes.
+//! demo, import, lookup, explain, quarantine; help and mistakes.
 
 use crate::support::{
     TENANT,
@@ -244,6 +244,55 @@ fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
 }
 
 #[test]
+fn what_is_in_quarantine_is_shown_and_retried() {
+    let folder = Folder::new();
+    let (database, tenant) = (folder.database(), TENANT.to_string());
+    let common = ["--database", &database, "--tenant", &tenant];
+    let stray = Record::noise("Create", 9, AT).set("OrganizationId", tenant.replace('1', "2"));
+    let content = format!("{}\n{{\"Id\": \"\u{fc}\"}}\n", stray.json());
+    let file = folder.write("lines.json", content.as_bytes());
+    let import = run(&[&["import", "--register"], &common[..], &[&file]].concat());
+    let told = succeeded(&import);
+    let command = format!("sentby quarantine list --tenant {tenant}");
+    assert!(told.contains(&command), "{told}");
+    assert!(told.contains("1 of them without a copy"), "{told}");
+
+    let list = |more: &[&str]| run(&[&["quarantine", "list"], &common[..], more].concat());
+    let table = succeeded(&list(&[]));
+    assert!(
+        table.contains("MISSING_FIELD") && table.contains("no copy"),
+        "{table}"
+    );
+    let full = succeeded(&list(&["--content", "--reason", "missing_field"]));
+    assert!(full.contains("{\"Id\": \"\u{fc}\"}"), "{full}");
+    let lines = json_lines(&list(&["--json", "--content"]));
+    let found = lines.iter().find(|line| line["reason"] == "MISSING_FIELD");
+    let found = found.expect("listed");
+    assert_eq!(found["content"], "{\"Id\": \"\u{fc}\"}");
+    assert!(found["expires_at"].as_str() > found["received_at"].as_str());
+
+    let retry = |more: &[&str]| run(&[&["quarantine", "retry"], &common[..], more].concat());
+    let digest = found["digest"].as_str().expect("a digest");
+    let done = &json_lines(&retry(&["--json", digest]))[0];
+    assert_eq!(
+        (&done["retried"], &done["still_quarantined"]),
+        (&1.into(), &1.into())
+    );
+    let words = succeeded(&retry(&[]));
+    assert!(words.contains("1 record not retried"), "{words}");
+    let wrong = retry(&["nonsense"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        text(&wrong.stderr).contains("digests[0]"),
+        "{}",
+        text(&wrong.stderr)
+    );
+
+    let empty = succeeded(&list(&["--reason", "TOO_LARGE"]));
+    assert_eq!(empty, "");
+}
+
+#[test]
 fn mistakes_are_told_with_what_is_known() {
     let folder = Folder::new();
     let config = folder.write("sentby.toml", b"listne = \"127.0.0.1:1\"\n");
@@ -285,7 +334,15 @@ fn mistakes_are_told_with_what_is_known() {
         format!("sentby {}", env!("CARGO_PKG_VERSION"))
     );
     for command in [
-        "serve", "demo", "import", "lookup", "explain", "migrate", "simulate", "verify",
+        "serve",
+        "demo",
+        "import",
+        "lookup",
+        "explain",
+        "quarantine",
+        "migrate",
+        "simulate",
+        "verify",
     ] {
         assert!(
             succeeded(&run(&[command, "--help"])).contains("Examples:"),

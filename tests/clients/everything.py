@@ -38,6 +38,19 @@ class Server:
         answer = stub(json_format.ParseDict(fields, request, descriptor_pool=self.pool), timeout=30)
         return json_format.MessageToDict(answer, preserving_proto_field_name=True, descriptor_pool=self.pool)
 
+    def stream(self, method, messages):
+        """Of a bidirectional method: all is sent, and all that came back."""
+        service, name = method.split("/")
+        method = self.pool.FindServiceByName(service).methods_by_name[name]
+        request = message_factory.GetMessageClass(method.input_type)
+        response = message_factory.GetMessageClass(method.output_type)
+        stub = self.channel.stream_stream(f"/{service}/{name}", request.SerializeToString, response.FromString)
+        requests = (json_format.ParseDict(each, request(), descriptor_pool=self.pool) for each in messages)
+        return [
+            json_format.MessageToDict(each, preserving_proto_field_name=True, descriptor_pool=self.pool)
+            for each in stub(requests, timeout=30)
+        ]
+
     def details(self, error):
         """The details of an error by their type, out of the trailer that gRPC has for them."""
         packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
@@ -161,6 +174,56 @@ def the_collector():
     return done["revision"]
 
 
+def a_collector_in_a_hurry():
+    """A stream, a typed event, a request id that comes twice, receipts, and what is in quarantine."""
+    event = {
+        "record_id": "a0d17000-0000-4000-8000-000000000100",
+        "time": "2026-03-04T10:00:00Z",
+        "operation": "OPERATION_SEND_AS",
+        "user_id": BEN,
+        "logon_type": 2,
+        "logon_user_sid": SIDS[BEN],
+        "mailbox_owner_address": SUPPORT,
+        "mailbox_owner_sid": SIDS[SUPPORT],
+        "internet_message_id": "<typed@contoso.com>",
+    }
+    named = {"tenant_id": tenant, "request_id": "blob-1", "source": "everything.py", "events": [event]}
+    messages = [
+        {"sequence": "1", "batch": named},
+        {"sequence": "2", "batch": {"tenant_id": "contoso.com"}},
+        {"sequence": "3", "batch": {"tenant_id": tenant, "content": base64.b64encode(b'{"Id": "cut off').decode()}},
+    ]
+    answers = {each["sequence"]: each for each in server.stream("sentby.v1.IngestService/StreamAuditBatches", messages)}
+    assert sorted(answers) == ["1", "2", "3"], answers
+    has(answers["1"]["response"]["counts"], received="1", kept="1")
+    has(answers["2"]["error"], code=3, reason="ERROR_REASON_INVALID_FIELD")
+    assert answers["2"]["error"]["field_violations"][0]["field"] == "tenant_id", answers
+    has(answers["3"]["response"]["counts"], quarantined="1")
+    say("StreamAuditBatches", answers)
+
+    got = server.call("sentby.v1.AttributionService/GetAttribution", tenant_id=tenant, message_id="typed@contoso.com")
+    has(got["attribution"], agent=BEN, mailbox=SUPPORT, basis="BASIS_MAILBOX_SEND_AS")
+
+    again = server.call("sentby.v1.IngestService/IngestAuditBatch", **named)
+    assert again == {**answers["1"]["response"], "replayed": True}, again
+    code, details = server.refused("sentby.v1.IngestService/IngestAuditBatch", **{**named, "events": []})
+    assert (code, details["google.rpc.ErrorInfo"]["reason"]) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED"), details
+    say("IngestAuditBatch of a known request id", f"replayed; with another content {code}")
+
+    asked = {"tenant_id": tenant, "request_id": "blob-1"}
+    [receipt] = server.call("sentby.v1.IngestService/ListAuditBatches", **asked)["batches"]
+    has(receipt, source="everything.py", response=answers["1"]["response"])
+    say("ListAuditBatches", receipt)
+
+    asked = {"tenant_id": tenant, "reason": "QUARANTINE_REASON_MALFORMED", "include_content": True}
+    [record] = server.call("sentby.v1.IngestService/ListQuarantinedRecords", **asked)["records"]
+    assert base64.b64decode(record["content"]) == b'{"Id": "cut off', record
+    asked = {"tenant_id": tenant, "digests": [record["digest"]]}
+    retried = server.call("sentby.v1.IngestService/RetryQuarantinedRecords", **asked)
+    has(retried, retried="1", still_quarantined="1", kept=None)
+    say("RetryQuarantinedRecords", retried)
+
+
 def the_metrics_merger(revision):
     both = {
         "message_id": "both@contoso.com",
@@ -232,5 +295,6 @@ a_curious_person()
 the_onboarding_service()
 revision = the_collector()
 the_metrics_merger(revision)
+a_collector_in_a_hurry()
 errors_are_told()
 print("everything is as expected")

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod kept;
 mod lessons;
 mod order;
 mod register;

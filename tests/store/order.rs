@@ -19,8 +19,14 @@ async fn feed(app: &App, batches: Vec<Vec<u8>>) -> u64 {
             content: content.into(),
             records: Vec::new(),
             validate_only: false,
+            request_id: None,
+            source: String::new(),
         };
-        let receipt = app.ingest_audit_batch(batch).await.expect("ingested");
+        let receipt = app
+            .ingest_audit_batch(batch)
+            .await
+            .expect("ingested")
+            .receipt;
         assert_eq!(
             receipt.received,
             receipt.kept + receipt.repeated + receipt.ignored + receipt.quarantined

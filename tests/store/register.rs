@@ -30,10 +30,12 @@ async fn ingest(app: &App, records: &[Record]) -> Result<Revision, Error> {
         content: super::support::records::blob(records).into(),
         records: Vec::<Bytes>::new(),
         validate_only: false,
+        request_id: None,
+        source: String::new(),
     };
     app.ingest_audit_batch(batch)
         .await
-        .map(|receipt| receipt.revision)
+        .map(|done| done.receipt.revision)
 }
 
 fn mailbox(address: &str, kind: MailboxKind, aliases: &[&str]) -> Mailbox {

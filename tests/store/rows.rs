@@ -268,14 +268,14 @@ on_both_engines! {
     async fn a_quarantined_record_is_kept_once(db: TestDb) {
         let app = db.app_with_tenant().await;
         let record = QuarantinedRecord {
-            digest: [7; 16],
+            digest: Uuid::from_u128(7),
             reason: QuarantineReason::Malformed,
             detail: "cut off".into(),
             received_at: time("2026-03-01T09:00:00Z"),
             bytes: Some(vec![0, 0xff, b'\'', b'"']),
         };
         let foreign = QuarantinedRecord {
-            digest: [8; 16],
+            digest: Uuid::from_u128(8),
             reason: QuarantineReason::ForeignTenant,
             bytes: None,
             ..record.clone()

@@ -48,7 +48,7 @@ async fn both_engines_have_the_same_tables_and_columns() {
     let url = format!("sqlite://{}", path.display());
     let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
     let in_sqlite: Vec<(String, String, bool)> = sqlx::query_as(
-        "SELECT t.name, c.name, c.\"notnull\" = 0 FROM sqlite_master t, pragma_table_info(t.name) c \
+        "SELECT t.name, c.name, c.\"notnull\" = 0 FROM sqlite_master t, pragma_table_xinfo(t.name) c \
          WHERE t.type = 'table' AND t.name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
          ORDER BY t.name, c.cid",
     )

@@ -20,6 +20,8 @@ fn batch(tenant: TenantId, records: &[Record]) -> Batch {
         content: blob(&records).into(),
         records: Vec::new(),
         validate_only: false,
+        request_id: None,
+        source: String::new(),
     }
 }
 
@@ -35,7 +37,8 @@ async fn write(app: Arc<App>, tenant: TenantId, from: u128) {
         let receipt = app
             .ingest_audit_batch(batch(tenant, &records))
             .await
-            .expect("ingested");
+            .expect("ingested")
+            .receipt;
         let id = MessageId::parse(&format!("<W{n}@x>")).expect("an id");
         let read = app.get_attribution(tenant, id, receipt.revision).await;
         read.expect("what was acknowledged is there");

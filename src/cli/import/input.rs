@@ -4,6 +4,7 @@ use flate2::read::MultiGzDecoder;
 use std::{
     fs::File,
     io::{self, BufReader, Read},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +13,8 @@ use std::{
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 256 * 1024;
+/// Characters of a source that a server takes.
+const MAX_SOURCE: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(super) struct Input {
@@ -38,6 +41,14 @@ impl Input {
         } else {
             &self.name
         }
+    }
+
+    /// For the receipts of its batches: the name without the folder, which is private.
+    pub fn source(&self) -> String {
+        let name = Path::new(self.title()).file_name().unwrap_or_default();
+        let name = name.to_string_lossy();
+        let name = name.chars().filter(|c| !c.is_control());
+        "import ".chars().chain(name).take(MAX_SOURCE).collect()
     }
 
     /// Its content, and a counter of the bytes that were read of it (as they are stored).
@@ -121,6 +132,15 @@ mod tests {
         let mut cut = packed("a text of some length");
         cut.truncate(cut.len() - 5);
         assert!(read(cut).is_err());
+    }
+
+    #[test]
+    fn a_source_tells_the_file_and_not_the_folder() {
+        let source = |name: &str| Input::of(name).source();
+        assert_eq!(source("/home/anna/blob.json"), "import blob.json");
+        assert_eq!(source("-"), "import standard input");
+        assert_eq!(source("a\n\u{7}b"), "import ab");
+        assert_eq!(source(&"\u{fc}".repeat(200)).chars().count(), 100);
     }
 
     /// A pipe hands out single bytes.

@@ -5,7 +5,10 @@ use super::{
     batches::Batch,
     input::Input,
 };
-use crate::pb::{Counts, IngestAuditBatchResponse, QuarantineReason};
+use crate::{
+    domain::TenantId,
+    pb::{Counts, IngestAuditBatchResponse, QuarantineReason},
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -16,6 +19,8 @@ const SHOWN_OPERATIONS: usize = 5;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
+    #[serde(skip)]
+    tenant: TenantId,
     files: Vec<FileLine>,
     received: u64,
     kept: u64,
@@ -23,6 +28,7 @@ pub(super) struct Summary {
     ignored: u64,
     ignored_operations: BTreeMap<String, u64>,
     quarantined: u64,
+    quarantined_without_copy: u64,
     problems: Vec<Problem>,
     problems_omitted: u64,
     changed_messages: u64,
@@ -56,7 +62,7 @@ struct Problem {
 }
 
 impl Summary {
-    pub fn new(inputs: &[Input]) -> Self {
+    pub fn new(tenant: TenantId, inputs: &[Input]) -> Self {
         let files = inputs.iter().map(|input| FileLine {
             file: input.title().to_owned(),
             records: 0,
@@ -64,6 +70,7 @@ impl Summary {
             ended: false,
         });
         Self {
+            tenant,
             files: files.collect(),
             received: 0,
             kept: 0,
@@ -71,6 +78,7 @@ impl Summary {
             ignored: 0,
             ignored_operations: BTreeMap::new(),
             quarantined: 0,
+            quarantined_without_copy: 0,
             problems: Vec::new(),
             problems_omitted: 0,
             changed_messages: 0,
@@ -87,6 +95,7 @@ impl Summary {
         self.repeated += counts.repeated;
         self.ignored += counts.ignored;
         self.quarantined += counts.quarantined;
+        self.quarantined_without_copy += response.quarantined_without_copy;
         for (operation, number) in &response.ignored_operations {
             *self
                 .ignored_operations
@@ -135,6 +144,12 @@ impl Summary {
             self.errors
                 .push(format!("{file}, records {first} to {last}: {refused}"));
         }
+    }
+
+    /// Nothing could be sent at all.
+    pub fn failed(&mut self, refused: &Refused) {
+        self.accounted = false;
+        self.errors.push(refused.to_string());
     }
 
     /// Says what is wrong with the file, if anything is.
@@ -191,17 +206,7 @@ impl Summary {
                 line.trim_end().to_owned()
             })
             .collect();
-        lines.push(match self.changed_messages {
-            0 => format!(
-                "no answer changed; the tenant is at revision {}",
-                self.revision
-            ),
-            changed => format!(
-                "{} new or changed; the tenant is at revision {} now",
-                show::plural(changed, "answer"),
-                self.revision
-            ),
-        });
+        lines.push(show::changed(self.changed_messages, self.revision));
         if self.ignored > 0 && self.ignored == self.received {
             lines.push(
                 "\nNone of these records says that somebody sent a message. Export the operations \
@@ -228,6 +233,16 @@ impl Summary {
                     "  FOREIGN_TENANT: is --tenant the `OrganizationId` of these records?".into(),
                 );
             }
+            if self.quarantined_without_copy > 0 {
+                let without = show::count(self.quarantined_without_copy);
+                lines.push(format!(
+                    "  {without} of them without a copy: another tenant's, or the quarantine is full"
+                ));
+            }
+            let tenant = self.tenant;
+            lines.push(format!(
+                "  see them: sentby quarantine list --tenant {tenant}"
+            ));
         }
         lines.join("\n")
     }

@@ -4,21 +4,26 @@ use super::{
     *,
 };
 use crate::{
-    cli::{client::Api, status::Refused},
+    cli::client::Api,
     pb::{
-        Counts, IngestAuditBatchRequest, IngestAuditBatchResponse, QuarantineReason, RecordProblem,
+        self, BatchError, Counts, ErrorReason, IngestAuditBatchRequest, IngestAuditBatchResponse,
+        QuarantineReason, RecordProblem, StreamAuditBatchesRequest, StreamAuditBatchesResponse,
         ingest_service_server::{IngestService, IngestServiceServer},
+        stream_audit_batches_response::Result as Outcome,
     },
 };
+use futures_util::stream::{BoxStream, StreamExt as _};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
-use tonic::{Request, Response, Status, codegen::tokio_stream::wrappers::TcpListenerStream};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, Request, Response, Status, Streaming};
 
 const TENANT: &str = "c0117050-0000-4000-8000-000000000001";
 
@@ -123,63 +128,131 @@ fn a_file_that_is_no_audit_log_says_what_it_is() {
     assert!(problem.unwrap().starts_with("cannot be read: "));
 }
 
-/// Counts every record as kept, but those that hold `bad`.
+/// Counts every record as kept, but those that hold `bad`; answers a request id that it
+/// knows as before.
 #[derive(Default)]
 struct Fake {
-    /// Calls that are refused before one is taken.
+    /// Batches that are refused for now before one is taken.
     refusals: AtomicU32,
-    always: Option<Status>,
+    /// Batches that are stored, and the stream breaks before the answer.
+    breaks: AtomicU32,
+    always: Option<BatchError>,
+    stored: Mutex<BTreeMap<String, IngestAuditBatchResponse>>,
+}
+
+impl Fake {
+    fn answer(&self, message: StreamAuditBatchesRequest) -> Result<Outcome, Status> {
+        let once = |number: &AtomicU32| {
+            let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+            number
+                .fetch_update(set, fetch, |n| n.checked_sub(1))
+                .is_ok()
+        };
+        if let Some(error) = &self.always {
+            return Ok(Outcome::Error(error.clone()));
+        }
+        if once(&self.refusals) {
+            return Ok(Outcome::Error(BatchError {
+                code: Code::Unavailable.into(),
+                message: "starting".into(),
+                ..Default::default()
+            }));
+        }
+        let batch = message.batch.expect("a batch");
+        let mut stored = self.stored.lock().unwrap();
+        let response = stored
+            .entry(batch.request_id.clone())
+            .and_modify(|response| response.replayed = true)
+            .or_insert_with(|| response(&batch))
+            .clone();
+        if once(&self.breaks) {
+            return Err(Status::unavailable("stopping"));
+        }
+        Ok(Outcome::Response(response))
+    }
+}
+
+fn response(batch: &IngestAuditBatchRequest) -> IngestAuditBatchResponse {
+    let bad = |record: &[u8]| record.windows(3).any(|window| window == b"bad");
+    let problems: Vec<RecordProblem> = batch
+        .records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| bad(record))
+        .map(|(index, _)| RecordProblem {
+            index: index as u64,
+            reason: QuarantineReason::Malformed.into(),
+            detail: "it is bad".into(),
+        })
+        .collect();
+    let received = batch.records.len() as u64;
+    let quarantined = problems.len() as u64;
+    IngestAuditBatchResponse {
+        counts: Some(Counts {
+            received,
+            kept: received - quarantined,
+            quarantined,
+            ..Default::default()
+        }),
+        problems,
+        revision: 3,
+        changed_messages: 1,
+        ..Default::default()
+    }
 }
 
 #[tonic::async_trait]
 impl IngestService for Arc<Fake> {
     async fn ingest_audit_batch(
         &self,
-        request: Request<IngestAuditBatchRequest>,
+        _: Request<IngestAuditBatchRequest>,
     ) -> Result<Response<IngestAuditBatchResponse>, Status> {
-        if let Some(status) = &self.always {
-            return Err(status.clone());
-        }
-        if self
-            .refusals
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
-            .is_ok()
-        {
-            return Err(Status::unavailable("starting"));
-        }
-        let records = request.into_inner().records;
-        let bad = |record: &[u8]| record.windows(3).any(|window| window == b"bad");
-        let problems: Vec<RecordProblem> = records
-            .iter()
-            .enumerate()
-            .filter(|(_, record)| bad(record))
-            .map(|(index, _)| RecordProblem {
-                index: index as u64,
-                reason: QuarantineReason::Malformed.into(),
-                detail: "it is bad".into(),
+        Err(Status::unimplemented("not asked by an import"))
+    }
+
+    type StreamAuditBatchesStream = BoxStream<'static, Result<StreamAuditBatchesResponse, Status>>;
+
+    async fn stream_audit_batches(
+        &self,
+        request: Request<Streaming<StreamAuditBatchesRequest>>,
+    ) -> Result<Response<Self::StreamAuditBatchesStream>, Status> {
+        let fake = Arc::clone(self);
+        let answers = request.into_inner().map(move |message| {
+            let message = message?;
+            Ok(StreamAuditBatchesResponse {
+                sequence: message.sequence,
+                result: Some(fake.answer(message)?),
             })
-            .collect();
-        let received = records.len() as u64;
-        let quarantined = problems.len() as u64;
-        Ok(Response::new(IngestAuditBatchResponse {
-            counts: Some(Counts {
-                received,
-                kept: received - quarantined,
-                quarantined,
-                ..Default::default()
-            }),
-            problems,
-            revision: 3,
-            changed_messages: 1,
-            ..Default::default()
-        }))
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn list_audit_batches(
+        &self,
+        _: Request<pb::ListAuditBatchesRequest>,
+    ) -> Result<Response<pb::ListAuditBatchesResponse>, Status> {
+        Err(Status::unimplemented("not asked by an import"))
+    }
+
+    async fn list_quarantined_records(
+        &self,
+        _: Request<pb::ListQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::ListQuarantinedRecordsResponse>, Status> {
+        Err(Status::unimplemented("not asked by an import"))
+    }
+
+    async fn retry_quarantined_records(
+        &self,
+        _: Request<pb::RetryQuarantinedRecordsRequest>,
+    ) -> Result<Response<pb::RetryQuarantinedRecordsResponse>, Status> {
+        Err(Status::unimplemented("not asked by an import"))
     }
 }
 
-async fn import(fake: Fake, inputs: &[Input]) -> Summary {
+async fn import(fake: impl Into<Arc<Fake>>, inputs: &[Input]) -> Summary {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = IngestServiceServer::new(Arc::new(fake)).max_decoding_message_size(usize::MAX);
+    let service = IngestServiceServer::new(fake.into()).max_decoding_message_size(usize::MAX);
     let server = tonic::transport::Server::builder()
         .add_service(service)
         .serve_with_incoming(TcpListenerStream::new(listener));
@@ -188,7 +261,8 @@ async fn import(fake: Fake, inputs: &[Input]) -> Summary {
     let (sender, pieces) = mpsc::channel(READ_AHEAD);
     let read = inputs.to_vec();
     tokio::task::spawn_blocking(move || batches::read(&read, &sender));
-    send::all(&api, tenant(TENANT).unwrap(), inputs, pieces).await
+    let (tenant, waits) = (tenant(TENANT).unwrap(), [Duration::ZERO; 3]);
+    send::all(&api, tenant, inputs, pieces, &waits).await
 }
 
 #[tokio::test]
@@ -218,20 +292,27 @@ async fn every_record_is_accounted_for_and_problems_name_their_place() {
     let words = summary.words();
     assert!(words.contains("1 record could not be taken in"), "{words}");
     assert!(words.contains("record 3: MALFORMED: it is bad"), "{words}");
+    let command = format!("sentby quarantine list --tenant {TENANT}");
+    assert!(words.contains(&command), "{words}");
 }
 
 #[tokio::test]
 async fn a_refusal_ends_the_import_and_fails_it() {
     let (_dir, inputs) = files(&[&lines(MAX_RECORDS * 20)]);
     let fake = Fake {
-        always: Some(Status::failed_precondition("revoked")),
+        always: Some(BatchError {
+            code: Code::FailedPrecondition.into(),
+            reason: ErrorReason::ConsentRevoked.into(),
+            message: "revoked".into(),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let summary = import(fake, &inputs).await;
     assert!(!summary.is_accounted());
     let complaints = summary.complaints(false);
     assert_eq!(complaints.len(), 1, "{complaints:?}");
-    assert!(complaints[0].contains(": FAILED_PRECONDITION: revoked"));
+    assert!(complaints[0].contains(": CONSENT_REVOKED (FAILED_PRECONDITION): revoked"));
 }
 
 #[tokio::test]
@@ -251,22 +332,47 @@ async fn one_broken_file_fails_the_import_but_not_the_others() {
     );
 }
 
+/// What is sent again was stored the first time or not: either way the summary is the same.
+#[tokio::test]
+async fn a_broken_stream_is_taken_up_again() {
+    let (_dir, inputs) = files(&[&lines(MAX_RECORDS * 6)]);
+    let fake = Arc::new(Fake {
+        breaks: AtomicU32::new(3),
+        ..Default::default()
+    });
+    let summary = import(Arc::clone(&fake), &inputs).await;
+    assert!(summary.is_accounted(), "{:?}", summary.complaints(false));
+    let json: serde_json::Value = serde_json::from_str(&summary.json().unwrap()).unwrap();
+    assert_eq!(json["kept"], 30_000);
+    let stored = fake.stored.lock().unwrap();
+    assert_eq!(stored.len(), 6, "{:?}", stored.keys());
+    assert!(stored.values().any(|response| response.replayed));
+}
+
 #[tokio::test]
 async fn patience_has_an_end() {
-    let calls = AtomicU32::new(0);
-    let send = async || {
-        calls.fetch_add(1, Ordering::SeqCst);
-        Err::<(), _>(Refused(Status::unavailable("down")))
-    };
-    let waits = [Duration::ZERO; 3];
-    assert!(send::patiently(send, &waits).await.is_err());
-    assert_eq!(calls.load(Ordering::SeqCst), 4);
+    let (_dir, inputs) = files(&[&lines(MAX_RECORDS * 20)]);
+    let fake = Arc::new(Fake {
+        refusals: AtomicU32::new(1_000),
+        ..Default::default()
+    });
+    let summary = import(Arc::clone(&fake), &inputs).await;
+    assert!(!summary.is_accounted());
+    let complaints = summary.complaints(false);
+    assert!(
+        complaints[0].contains("records 1 to 5,000: "),
+        "{complaints:?}"
+    );
+    assert!(complaints[0].contains("UNAVAILABLE"), "{complaints:?}");
+    // the first time and three more, of what was in flight
+    let refused = 1_000 - fake.refusals.load(Ordering::SeqCst);
+    assert!((4..=16).contains(&refused), "{refused}");
 }
 
 #[test]
 fn counts_that_do_not_add_up_are_an_error() {
     let inputs = [Input::of("f")];
-    let mut summary = Summary::new(&inputs);
+    let mut summary = Summary::new(tenant(TENANT).unwrap(), &inputs);
     let batch = Batch {
         file: 0,
         first: 1,
@@ -284,12 +390,15 @@ fn counts_that_do_not_add_up_are_an_error() {
 #[test]
 fn the_json_of_a_summary_has_a_fixed_shape() {
     let path: PathBuf = Path::new("a.json").into();
-    let mut summary = Summary::new(&[Input::of(path.to_str().unwrap())]);
+    let mut summary = Summary::new(
+        tenant(TENANT).unwrap(),
+        &[Input::of(path.to_str().unwrap())],
+    );
     summary.ended(0, 0, None);
     summary.close(false);
     assert_eq!(
         summary.json().unwrap(),
-        r#"{"files":[{"file":"a.json","records":0,"error":null}],"received":0,"kept":0,"repeated":0,"ignored":0,"ignored_operations":{},"quarantined":0,"problems":[],"problems_omitted":0,"changed_messages":0,"revision":0,"accounted":true,"errors":[]}"#
+        r#"{"files":[{"file":"a.json","records":0,"error":null}],"received":0,"kept":0,"repeated":0,"ignored":0,"ignored_operations":{},"quarantined":0,"quarantined_without_copy":0,"problems":[],"problems_omitted":0,"changed_messages":0,"revision":0,"accounted":true,"errors":[]}"#
     );
     summary.close(true);
     assert!(!summary.is_accounted());
@@ -299,7 +408,7 @@ fn the_json_of_a_summary_has_a_fixed_shape() {
 /// On the real services, over a SQLite file.
 #[tokio::test]
 async fn registering_again_neither_revives_a_consent_nor_takes_names_away() {
-    use crate::{config::DatabaseUrl, pb, server};
+    use crate::{config::DatabaseUrl, server};
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::defaults();
     config.database = DatabaseUrl::Sqlite(dir.path().join("s.db"));
@@ -344,7 +453,7 @@ async fn registering_again_neither_revives_a_consent_nor_takes_names_away() {
     let (sender, pieces) = mpsc::channel(READ_AHEAD);
     let read = inputs.clone();
     tokio::task::spawn_blocking(move || batches::read(&read, &sender));
-    let summary = send::all(&api, id, &inputs, pieces).await;
+    let summary = send::all(&api, id, &inputs, pieces, &[]).await;
     let complaints = summary.complaints(false);
     assert!(complaints[0].contains("CONSENT_REVOKED"), "{complaints:?}");
     assert!(!summary.is_accounted());

@@ -3,18 +3,22 @@
 use super::{
     super::{
         Result, Tx, queries,
-        rows::{LessonRow, MailboxRow, MessageRow, Micros, mailbox_kind, signed},
+        rows::{
+            AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
+            QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, signed,
+        },
     },
     Engine, bind_tenant,
 };
 use crate::domain::{
-    AdminChange, ChangeKind, Identity, Lesson, Mailbox, Message, MessageKey, QuarantinedRecord,
-    Revision, Tenant, Timestamp,
+    AdminChange, AuditBatch, BatchId, ChangeKind, Identity, Lesson, Mailbox, Message, MessageKey,
+    QuarantineEntry, QuarantineUsage, QuarantinedRecord, Revision, Tenant, Timestamp,
 };
 use async_trait::async_trait;
 use sqlx::{
     Encode, Executor, FromRow, IntoArguments, QueryBuilder, Transaction, Type, query, query_as,
 };
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Rows of one statement with a list of them.
@@ -33,6 +37,7 @@ where
     for<'q> Uuid: Encode<'q, E> + Type<E>,
     for<'q> Option<Uuid>: Encode<'q, E>,
     for<'q> String: Encode<'q, E> + Type<E>,
+    for<'q> Option<String>: Encode<'q, E>,
     for<'q> &'q str: Encode<'q, E> + Type<E>,
     for<'q> i64: Encode<'q, E> + Type<E>,
     for<'q> bool: Encode<'q, E> + Type<E>,
@@ -40,10 +45,13 @@ where
     for<'q> Option<Vec<u8>>: Encode<'q, E>,
     for<'q> Micros: Encode<'q, E> + Type<E>,
     for<'q> Option<Micros>: Encode<'q, E>,
-    for<'r> (Uuid,): FromRow<'r, E::Row>,
     for<'r> MailboxRow: FromRow<'r, E::Row>,
     for<'r> LessonRow: FromRow<'r, E::Row>,
     for<'r> MessageRow: FromRow<'r, E::Row>,
+    for<'r> AuditBatchRow: FromRow<'r, E::Row>,
+    for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
+    for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
+    for<'r> (Uuid,): FromRow<'r, E::Row>,
 {
     fn tenant(&self) -> &Tenant {
         &self.tenant
@@ -99,6 +107,9 @@ where
     }
 
     async fn put_messages(&mut self, messages: &[Message]) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
         let tenant = self.tenant.id;
         let rows = messages.iter().map(|m| MessageRow::of(tenant, m)).collect();
         Ok(E::put_messages(&mut self.tx, rows).await?)
@@ -184,43 +195,15 @@ where
     }
 
     async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64> {
-        let mut new = 0;
-        for change in changes {
-            let parameters: serde_json::Map<String, serde_json::Value> = change
-                .parameters
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone().into()))
-                .collect();
-            let stored: Option<(Uuid,)> = query_as(queries::PUT_ADMIN_CHANGE)
-                .bind(self.tenant.id.0) // $1 tenant_id
-                .bind(change.record_id) // $2 record_id
-                .bind(change.digest()) // $3 digest
-                .bind(Micros::from(change.time)) // $4 happened_at
-                .bind(change.operation) // $5 operation
-                .bind(change.actor.as_str()) // $6 actor
-                .bind(change.target.as_str()) // $7 target
-                .bind(change.failed) // $8 failed
-                .bind(serde_json::Value::Object(parameters).to_string()) // $9 parameters
-                .fetch_optional(&mut *self.tx)
-                .await?;
-            new += u64::from(stored.is_some());
-        }
-        Ok(new)
+        let tenant = self.tenant.id;
+        let rows = changes.iter().map(|c| AdminChangeRow::of(tenant, c));
+        Ok(E::put_admin_changes(&mut self.tx, rows.collect()).await?)
     }
 
     async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
-        for record in records {
-            query(queries::PUT_QUARANTINED)
-                .bind(self.tenant.id.0) // $1 tenant_id
-                .bind(Uuid::from_bytes(record.digest)) // $2 digest
-                .bind(record.reason.name()) // $3 reason
-                .bind(record.detail.as_str()) // $4 detail
-                .bind(Micros::from(record.received_at)) // $5 received_at
-                .bind(record.bytes.clone()) // $6 bytes
-                .execute(&mut *self.tx)
-                .await?;
-        }
-        Ok(())
+        let tenant = self.tenant.id;
+        let rows = records.iter().map(|r| QuarantineRow::of(tenant, r));
+        Ok(E::put_quarantined(&mut self.tx, rows.collect()).await?)
     }
 
     async fn put_mailboxes(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
@@ -278,5 +261,84 @@ where
 
     async fn commit(self: Box<Self>) -> Result<()> {
         Ok(self.tx.commit().await?)
+    }
+
+    async fn audit_batch(&mut self, id: BatchId) -> Result<Option<AuditBatch>> {
+        let tenant = self.tenant.id;
+        query_as(queries::AUDIT_BATCH)
+            .bind(tenant.0)
+            .bind(id.0)
+            .fetch_optional(&mut *self.tx)
+            .await?
+            .map(|row: AuditBatchRow| row.into_batch(tenant))
+            .transpose()
+    }
+
+    async fn put_audit_batch(&mut self, batch: &AuditBatch) -> Result<()> {
+        let row = AuditBatchRow::of(self.tenant.id, batch)?;
+        query(queries::PUT_AUDIT_BATCH)
+            .bind(row.tenant_id) // $1
+            .bind(row.batch_id) // $2
+            .bind(row.request_id) // $3
+            .bind(row.content_digest) // $4
+            .bind(row.source) // $5
+            .bind(row.received_at) // $6
+            .bind(row.received) // $7
+            .bind(row.kept) // $8
+            .bind(row.repeated) // $9
+            .bind(row.ignored) // $10
+            .bind(row.quarantined) // $11
+            .bind(row.quarantined_without_copy) // $12
+            .bind(row.changed_messages) // $13
+            .bind(row.revision) // $14
+            .bind(row.details) // $15
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn quarantined(&mut self, digests: &[Uuid]) -> Result<HashMap<Uuid, bool>> {
+        let tenant = self.tenant.id;
+        let rows: Vec<QuarantineColumn<Option<i64>>> = query_as(E::QUARANTINED_SIZES)
+            .bind(tenant.0)
+            .bind(E::ids(digests.to_vec()))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        let known = rows.into_iter().map(|row| {
+            let (digest, size) = row.checked(tenant)?;
+            Ok((digest, size.is_some()))
+        });
+        known.collect()
+    }
+
+    async fn quarantine_usage(&mut self) -> Result<QuarantineUsage> {
+        let row: QuarantineUsageRow = query_as(queries::QUARANTINE_USAGE)
+            .bind(self.tenant.id.0)
+            .bind(Micros::from(Timestamp::LATEST))
+            .fetch_one(&mut *self.tx)
+            .await?;
+        row.into_usage()
+    }
+
+    async fn change_quarantined(&mut self, entries: &[QuarantineEntry]) -> Result<()> {
+        for entry in entries {
+            query(queries::CHANGE_QUARANTINED)
+                .bind(self.tenant.id.0) // $1 tenant_id
+                .bind(entry.digest) // $2 digest
+                .bind(entry.reason.name()) // $3 reason
+                .bind(entry.detail.as_str()) // $4 detail
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_quarantined(&mut self, digests: &[Uuid]) -> Result<()> {
+        query(E::REMOVE_QUARANTINED)
+            .bind(self.tenant.id.0)
+            .bind(E::ids(digests.to_vec()))
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
     }
 }

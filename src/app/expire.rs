@@ -1,0 +1,68 @@
+//! What is kept for a time only: receipts and quarantined records.
+
+use super::{App, Result, now};
+use crate::{
+    domain::{TenantId, Timestamp},
+    store::Expiring,
+};
+
+const DAY: i64 = 86_400 * 1_000_000;
+/// Microsoft serves a content for so long: after that nobody can send it again anyway.
+const KEEP_RECEIPTS: i64 = 7 * DAY;
+const KEEP_QUARANTINED: i64 = 30 * DAY;
+
+/// Rows deleted in one transaction.
+const CHUNK: u32 = 1_000;
+/// Transactions of one tenant in a row: what is left then waits for the next time.
+const CHUNKS: u32 = 100;
+/// Tenants that are listed at a time.
+const PAGE: u32 = 1_000;
+
+impl App {
+    /// Deletes what has expired, of all tenants. Several processes may do so at once.
+    pub async fn expire(&self) -> Result<()> {
+        let mut after = None;
+        loop {
+            let tenants = self.store.tenants(after, PAGE).await?;
+            for tenant in &tenants {
+                for what in [Expiring::Receipts, Expiring::Quarantine] {
+                    self.expire_of(tenant.id, what).await?;
+                }
+            }
+            after = tenants.last().map(|tenant| tenant.id);
+            if tenants.len() < PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn expire_of(&self, tenant: TenantId, what: Expiring) -> Result<()> {
+        let kept = match what {
+            Expiring::Receipts => KEEP_RECEIPTS,
+            Expiring::Quarantine => KEEP_QUARANTINED,
+        };
+        let before = Timestamp::from_micros(now().micros() - kept);
+        let mut deleted = 0;
+        for _ in 0..CHUNKS {
+            let chunk = self.store.expire(tenant, what, before, CHUNK).await?;
+            deleted += chunk;
+            if chunk < u64::from(CHUNK) {
+                break;
+            }
+        }
+        if deleted > 0 {
+            tracing::info!(%tenant, ?what, deleted, "expired");
+        }
+        Ok(())
+    }
+}
+
+/// When a receipt of this time is deleted, at the earliest.
+pub fn receipt_expires(received_at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(received_at.micros() + KEEP_RECEIPTS)
+}
+
+/// The same of a quarantined record.
+pub fn quarantined_expires(received_at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(received_at.micros() + KEEP_QUARANTINED)
+}

@@ -1,0 +1,110 @@
+//! StreamAuditBatches: several batches in flight, an answer each.
+//!
+//! Nothing runs here but what the caller's connection polls: a caller that does not read its
+//! answers is not read from either, and one that leaves takes the stream with it. A batch
+//! that was begun then ends by itself (`App::detached`), whole.
+
+use super::{
+    Handler,
+    layers::LONGEST,
+    status::{batch_error, deadline_exceeded, from_transport, invalid, stopping},
+};
+use crate::app::FieldError;
+use crate::pb::{
+    StreamAuditBatchesRequest, StreamAuditBatchesResponse,
+    stream_audit_batches_response::Result as Outcome,
+};
+use futures_util::{
+    Stream,
+    future::BoxFuture,
+    stream::{self, BoxStream, FuturesUnordered, StreamExt as _},
+};
+use tonic::Status;
+
+/// Batches of one stream that are worked on at a time: they bound its memory.
+const IN_FLIGHT: usize = 4;
+
+pub(super) type Answers = BoxStream<'static, Result<StreamAuditBatchesResponse, Status>>;
+
+/// Answers batches as they are done, until the caller closes its side, an error of the
+/// connection, or the stop of the server; what was read is answered in any case.
+pub(super) fn answers(
+    handler: Handler,
+    batches: impl Stream<Item = Result<StreamAuditBatchesRequest, Status>> + Send + Unpin + 'static,
+) -> Answers {
+    let dialogue = Dialogue {
+        handler,
+        batches,
+        in_flight: FuturesUnordered::new(),
+        end: None,
+    };
+    stream::unfold(dialogue, |mut dialogue| async move {
+        let answer = dialogue.next().await?;
+        Some((answer, dialogue))
+    })
+    .boxed()
+}
+
+struct Dialogue<B> {
+    handler: Handler,
+    batches: B,
+    in_flight: FuturesUnordered<BoxFuture<'static, StreamAuditBatchesResponse>>,
+    /// Nothing more is read, and how the stream ends.
+    end: Option<Result<(), Status>>,
+}
+
+impl<B> Dialogue<B>
+where
+    B: Stream<Item = Result<StreamAuditBatchesRequest, Status>> + Unpin,
+{
+    async fn next(&mut self) -> Option<Result<StreamAuditBatchesResponse, Status>> {
+        loop {
+            let reading = self.end.is_none() && self.in_flight.len() < IN_FLIGHT;
+            tokio::select! {
+                Some(answer) = self.in_flight.next() => return Some(Ok(answer)),
+                () = self.handler.stopping.cancelled(), if self.end.is_none() => {
+                    self.end = Some(Err(stopping()));
+                }
+                message = self.batches.next(), if reading => match message {
+                    Some(Ok(message)) => {
+                        let handler = self.handler.clone();
+                        self.in_flight.push(Box::pin(answer(handler, message)));
+                    }
+                    Some(Err(status)) => {
+                        self.end = Some(Err(from_transport(&status).unwrap_or(status)));
+                    }
+                    None => self.end = Some(Ok(())),
+                },
+                else => return self.last_word().map(Err),
+            }
+        }
+    }
+
+    /// The error that the stream ends with, once.
+    fn last_word(&mut self) -> Option<Status> {
+        self.end.replace(Ok(()))?.err()
+    }
+}
+
+async fn answer(
+    handler: Handler,
+    message: StreamAuditBatchesRequest,
+) -> StreamAuditBatchesResponse {
+    let done = async {
+        match message.batch {
+            Some(batch) => handler.ingest(batch).await,
+            None => Err(invalid(&[FieldError {
+                field: "batch".into(),
+                why: "is required".into(),
+            }])),
+        }
+    };
+    let done = tokio::time::timeout(LONGEST, done).await;
+    StreamAuditBatchesResponse {
+        sequence: message.sequence,
+        result: Some(match done.unwrap_or_else(|_| Err(deadline_exceeded())) {
+            Ok(response) => Outcome::Response(response),
+            Err(status) => Outcome::Error(batch_error(&status)),
+        }),
+    }
+}
