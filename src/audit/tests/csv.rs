@@ -32,7 +32,7 @@ fn power_shell(record: &Fields) -> String {
     )
 }
 
-const EXPORTS: [Export; 7] = [
+const EXPORTS: [Export; 11] = [
     Export {
         what: "old portal",
         header: "CreationDate,UserIds,Operations,AuditData",
@@ -62,6 +62,26 @@ const EXPORTS: [Export; 7] = [
         what: "semicolons",
         header: "sep=;\n\"UserIds\";\"AuditData\"",
         row: |record| format!("a,b;{}", record.to_cell()),
+    },
+    Export {
+        what: "advanced hunting",
+        header: "Timestamp,ActionType,RawEventData,TenantId",
+        row: |record| format!("\"Jan 1, 2024\",SendAs,{},x", record.to_cell()),
+    },
+    Export {
+        what: "Splunk",
+        header: "\"_raw\",\"_time\",source",
+        row: |record| format!("{},\"2024\",audit", record.to_cell()),
+    },
+    Export {
+        what: "Elastic",
+        header: "\"@timestamp\",\"event.original\",\"event.action\"",
+        row: |record| format!("\"May 6, 2024\",{},Send", record.to_cell()),
+    },
+    Export {
+        what: "several such columns",
+        header: "_raw,AuditData,RawEventData",
+        row: |record| format!("x,{},y", record.to_cell()),
     },
     Export {
         what: "a cell of many lines",
