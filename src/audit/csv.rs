@@ -70,8 +70,8 @@ fn is_preamble(line: &[u8]) -> bool {
 
 impl Columns {
     fn of_header(line: &[u8]) -> Option<Self> {
-        if memchr::memchr(b'{', line).is_some() {
-            return None; // a row
+        if memchr::memchr2(b'{', b'}', line).is_some() {
+            return None; // a row, or the rest of one
         }
         COLUMNS.iter().find_map(|name| Self::with(line, name))
     }
@@ -369,7 +369,11 @@ impl<'a> Iterator for CsvRecords<'a> {
                 Step::Skip(length) => self.rest = &self.rest[length..],
                 Step::Record { bytes, next, .. } => {
                     self.rest = &self.rest[next..];
-                    return self.decode(bytes);
+                    // none: the row holds a page without records
+                    let first = self.decode(bytes);
+                    if first.is_some() {
+                        return first;
+                    }
                 }
                 // never with a whole window in view
                 Step::More => return None,

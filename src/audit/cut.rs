@@ -19,6 +19,9 @@ use super::salvage::Salvage;
 /// record, and one that begins anywhere inside it, each as long as a record may be.
 pub(super) const WINDOW: usize = 2 * MAX_RECORD + 4096;
 
+/// Longest beginning of a page that is known as one where too much was read in vain.
+const PAGE_HEAD: usize = 512;
+
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// What stands at the beginning of the window.
@@ -202,18 +205,15 @@ impl Cutter {
     ) -> Step<'a, T> {
         let mut head = &view[..view.len().min(MAX_RECORD)];
         let is_cut = head.len() < MAX_RECORD && !complete;
+        let is_object = head[0] == b'{';
         if self.salvage.is_exhausted() {
             if !complete {
                 return Step::More;
             }
+            if is_object && let Some(list) = page::list_of(&head[..head.len().min(PAGE_HEAD)]) {
+                return self.page(list, 0);
+            }
             head = &head[..self.salvage.lines_of_one(head)];
-        }
-        let is_object = head[0] == b'{';
-        if is_object
-            && self.salvage.is_exhausted()
-            && let Some(list) = page::list_of(head)
-        {
-            return self.page(list, 0);
         }
         if is_object && let Ok((value, length)) = parse::<T>(head) {
             return self.object(view, length, Some(value));

@@ -79,6 +79,12 @@ struct Miss {
     is_final: bool,
 }
 
+impl Miss {
+    fn is_unreadable(&self) -> bool {
+        self.problem.reason == Reason::Malformed
+    }
+}
+
 /// `json`: an object, or text with the JSON of one. `lent`: what the envelope says of it.
 fn decode_json(
     json: &str,
@@ -134,7 +140,7 @@ fn decode_object(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
         id: if is_complete { Some(id) } else { place.id },
         ..place
     };
-    let mut first_miss = None;
+    let mut best_miss: Option<Miss> = None;
     for envelope in &ENVELOPES {
         let miss = match envelope.contents(native).as_slice() {
             [] => continue,
@@ -151,9 +157,12 @@ fn decode_object(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
         if miss.is_final {
             return Err(miss);
         }
-        first_miss.get_or_insert(miss);
+        // what can be read tells more
+        if best_miss.as_ref().is_none_or(Miss::is_unreadable) {
+            best_miss = Some(miss);
+        }
     }
-    match first_miss {
+    match best_miss {
         Some(miss) if !is_complete => Err(miss),
         _ => itself(),
     }
@@ -175,7 +184,7 @@ fn decode_itself(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
     match native.list() {
         Some(list) if !native.get(Field::Operation).is_given() => Err(miss(Problem::new(
             Reason::Malformed,
-            format!("{list} is no list of records"),
+            format!("{} is no list of records", list.text()),
         ))),
         _ => decode_native(native).map_err(miss),
     }

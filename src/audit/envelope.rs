@@ -99,21 +99,21 @@ impl Envelope {
 
 /// At most two values, which differ.
 fn find<'a>(native: &Native<'a>, path: &str) -> Vec<Cow<'a, str>> {
-    let of = |key: &str| {
-        let key = key.to_owned();
-        let outer = native.outer().iter();
-        outer.filter_map(move |&(name, json)| (name == key).then_some(json.get()))
-    };
     let mut found = Found::default();
-    for json in of(path) {
+    for json in outer(native, path) {
         found.put(Cow::Borrowed(json));
     }
-    if let Some((outer, inner)) = path.split_once('.') {
-        for object in of(outer) {
+    if let Some((key, inner)) = path.split_once('.') {
+        for object in outer(native, key) {
             found.put_all_inside(object, inner);
         }
     }
     found.0
+}
+
+fn outer<'a>(native: &Native<'a>, key: &str) -> impl Iterator<Item = &'a str> {
+    let all = native.outer().iter();
+    all.filter_map(move |&(name, json)| (name.text() == key).then_some(json.get()))
 }
 
 #[derive(Default)]

@@ -13,55 +13,73 @@ pub(super) enum Key {
     /// several the lowest. But [`PREFIXED`] ones are the record's own.
     Alias(Field, u8),
     /// What stands there may hold a record, or tell something of the one beside it: see
-    /// [`super::envelope`]. Under its name in the table.
-    Outer(&'static str),
-    /// The list of this name holds the records of a page: see [`super::page`].
-    List(&'static str),
+    /// [`super::envelope`].
+    Outer(Name),
+    /// The list holds the records of a page: see [`super::page`].
+    List(Name),
     Unknown,
 }
 
+/// By its number in [`OTHERS`]: a key is looked up for everything that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name(u8);
+
+impl Name {
+    pub fn text(self) -> &'static str {
+        OTHERS[usize::from(self.0)].0
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Other {
+    Alias(Field, u8),
+    Outer,
+    List,
+}
+
 /// Every key that is no field.
-const OTHERS: [(&str, Key); 35] = [
+const OTHERS: [(&str, Other); 35] = [
     // Sentinel's table OfficeActivity. Its TenantId names a workspace and says nothing.
-    ("OfficeId", Key::Alias(Field::Id, 1)),
-    ("SourceRecordId", Key::Alias(Field::Id, 2)),
-    (TIME_GENERATED, Key::Alias(Field::CreationTime, 1)),
-    ("Logon_Type", Key::Alias(Field::LogonType, 1)),
-    ("OfficeObjectId", Key::Alias(Field::ObjectId, 1)),
-    ("OfficeTenantId", Key::Alias(Field::OrganizationId, 1)),
-    ("OfficeWorkload", Key::Alias(Field::Workload, 1)),
-    // Elastic's common schema, where its keys are joined by dots; and for `envelope`
-    ("event.id", Key::Alias(Field::Id, 3)),
-    ("event.action", Key::Alias(Field::Operation, 1)),
-    ("event.provider", Key::Alias(Field::Workload, 2)),
-    ("organization.id", Key::Alias(Field::OrganizationId, 2)),
-    ("user.email", Key::Alias(Field::MailboxOwnerUpn, 1)),
-    ("_raw", Key::Outer("_raw")),
-    ("_source", Key::Outer("_source")),
-    ("AdditionalProperties", Key::Outer("AdditionalProperties")),
-    ("AuditData", Key::Outer("AuditData")),
-    ("data", Key::Outer("data")),
-    ("data.office365", Key::Outer("data.office365")),
-    ("dynamicProperties", Key::Outer("dynamicProperties")),
-    ("event", Key::Outer("event")),
-    ("event.original", Key::Outer("event.original")),
-    ("o365", Key::Outer("o365")),
-    ("o365.audit", Key::Outer("o365.audit")),
-    ("o365audit", Key::Outer("o365audit")),
-    ("office365", Key::Outer("office365")),
-    ("organization", Key::Outer("organization")),
-    ("properties", Key::Outer("properties")),
-    ("RawEventData", Key::Outer("RawEventData")),
-    ("result", Key::Outer("result")),
-    ("result._raw", Key::Outer("result._raw")),
-    ("tenantId", Key::Outer("tenantId")),
-    ("user", Key::Outer("user")),
+    ("OfficeId", Other::Alias(Field::Id, 1)),
+    ("SourceRecordId", Other::Alias(Field::Id, 2)),
+    (TIME_GENERATED, Other::Alias(Field::CreationTime, 1)),
+    ("Logon_Type", Other::Alias(Field::LogonType, 1)),
+    ("OfficeObjectId", Other::Alias(Field::ObjectId, 1)),
+    ("OfficeTenantId", Other::Alias(Field::OrganizationId, 1)),
+    ("OfficeWorkload", Other::Alias(Field::Workload, 1)),
+    // Elastic's common schema, where its keys are joined by dots
+    ("event.id", Other::Alias(Field::Id, 3)),
+    ("event.action", Other::Alias(Field::Operation, 1)),
+    ("event.provider", Other::Alias(Field::Workload, 2)),
+    ("organization.id", Other::Alias(Field::OrganizationId, 2)),
+    ("user.email", Other::Alias(Field::MailboxOwnerUpn, 1)),
+    // for the table of envelopes
+    ("_raw", Other::Outer),
+    ("_source", Other::Outer),
+    ("AdditionalProperties", Other::Outer),
+    ("AuditData", Other::Outer),
+    ("data", Other::Outer),
+    ("data.office365", Other::Outer),
+    ("dynamicProperties", Other::Outer),
+    ("event", Other::Outer),
+    ("event.original", Other::Outer),
+    ("o365", Other::Outer),
+    ("o365.audit", Other::Outer),
+    ("o365audit", Other::Outer),
+    ("office365", Other::Outer),
+    ("organization", Other::Outer),
+    ("properties", Other::Outer),
+    ("RawEventData", Other::Outer),
+    ("result", Other::Outer),
+    ("result._raw", Other::Outer),
+    ("tenantId", Other::Outer),
+    ("user", Other::Outer),
     // Microsoft Graph; ConvertTo-Json of Windows PowerShell
-    ("value", Key::List("value")),
+    ("value", Other::List),
     // Event Hub
-    ("records", Key::List("records")),
+    ("records", Other::List),
     // advanced hunting; Splunk
-    ("results", Key::List("results")),
+    ("results", Other::List),
 ];
 
 /// The one alias that may say something else: see [`super::kept`].
@@ -74,31 +92,31 @@ pub(super) const PREFIXED: u8 = 0;
 
 impl Key {
     pub fn of(key: &str) -> Self {
-        let known = Self::of_trimmed(key);
         let is_padded = |&byte: &u8| byte <= b' ' || !byte.is_ascii();
         match key.as_bytes() {
-            [first, .., last]
-                if known == Self::Unknown && (is_padded(first) || is_padded(last)) =>
-            {
+            [first, .., last] if is_padded(first) || is_padded(last) => {
                 Self::of_trimmed(key.trim())
             }
-            _ => known,
+            _ => Self::of_trimmed(key),
         }
     }
 
     /// Most keys are of no interest, and few names share a length and both ends.
     fn of_trimmed(key: &str) -> Self {
-        let ([first, .., last], Some(names)) = (key.as_bytes(), BY_LENGTH.get(key.len())) else {
-            return prefixed(key);
+        let [first, .., last] = key.as_bytes() else {
+            return Self::Unknown;
         };
         let ends = [first | 0x20, last | 0x20];
-        for name in names {
-            let Some(name) = name else { break };
-            if name.ends == ends && name.name.eq_ignore_ascii_case(key) {
-                return name.meaning;
+        for entry in BY_LENGTH.get(key.len()).into_iter().flatten() {
+            let Some(entry) = entry else { break };
+            if entry.ends == ends && entry.name.eq_ignore_ascii_case(key) {
+                return entry.meaning;
             }
         }
-        prefixed(key)
+        match ends {
+            [b'o' | b'd', _] => prefixed(key),
+            _ => Self::Unknown,
+        }
     }
 }
 
@@ -123,10 +141,8 @@ impl Visitor<'_> for KeyVisitor {
     }
 }
 
+#[cold]
 fn prefixed(key: &str) -> Key {
-    if !matches!(key.as_bytes(), [b'o' | b'O' | b'd' | b'D', ..]) {
-        return Key::Unknown;
-    }
     let name = PREFIXES.iter().find_map(|prefix| {
         let (head, name) = key.split_at_checked(prefix.len())?;
         head.eq_ignore_ascii_case(prefix).then_some(name)
@@ -134,7 +150,7 @@ fn prefixed(key: &str) -> Key {
     let field = name.and_then(|name| {
         Field::ALL
             .into_iter()
-            .find(|field| field.name().eq_ignore_ascii_case(name))
+            .find(|field| field.name().eq_ignore_ascii_case(name.trim()))
     });
     field.map_or(Key::Unknown, |field| Key::Alias(field, PREFIXED))
 }
@@ -143,40 +159,55 @@ const LONGEST: usize = 29;
 const WIDEST: usize = 10;
 
 #[derive(Clone, Copy)]
-struct Name {
+struct Entry {
     name: &'static str,
     /// In lower case.
     ends: [u8; 2],
     meaning: Key,
 }
 
+impl Entry {
+    const fn new(name: &'static str, meaning: Key) -> Self {
+        let bytes = name.as_bytes();
+        Self {
+            name,
+            ends: [bytes[0] | 0x20, bytes[bytes.len() - 1] | 0x20],
+            meaning,
+        }
+    }
+}
+
 /// For every length the names that have it.
-static BY_LENGTH: [[Option<Name>; WIDEST]; LONGEST + 1] = {
+static BY_LENGTH: [[Option<Entry>; WIDEST]; LONGEST + 1] = {
     let mut table = [[None; WIDEST]; LONGEST + 1];
     let mut at = 0;
-    while at < Field::ALL.len() + OTHERS.len() {
-        let (name, meaning) = if at < OTHERS.len() {
-            OTHERS[at]
-        } else {
-            let field = Field::ALL[at - OTHERS.len()];
-            (field.name(), Key::Field(field))
+    while at < Field::ALL.len() {
+        let field = Field::ALL[at];
+        put(&mut table, Entry::new(field.name(), Key::Field(field)));
+        at += 1;
+    }
+    let mut at = 0;
+    while at < OTHERS.len() {
+        let (name, other) = OTHERS[at];
+        let meaning = match other {
+            Other::Alias(field, rank) => Key::Alias(field, rank),
+            Other::Outer => Key::Outer(Name(at as u8)),
+            Other::List => Key::List(Name(at as u8)),
         };
-        let bytes = name.as_bytes();
-        let ends = [bytes[0] | 0x20, bytes[bytes.len() - 1] | 0x20];
-        let names = &mut table[name.len()];
-        let mut free = 0;
-        while names[free].is_some() {
-            free += 1;
-        }
-        names[free] = Some(Name {
-            name,
-            ends,
-            meaning,
-        });
+        put(&mut table, Entry::new(name, meaning));
         at += 1;
     }
     table
 };
+
+const fn put(table: &mut [[Option<Entry>; WIDEST]; LONGEST + 1], entry: Entry) {
+    let entries = &mut table[entry.name.len()];
+    let mut free = 0;
+    while entries[free].is_some() {
+        free += 1;
+    }
+    entries[free] = Some(entry);
+}
 
 #[cfg(test)]
 mod tests {
@@ -184,17 +215,30 @@ mod tests {
 
     #[test]
     fn every_key_is_found_by_its_name() {
-        let fields = Field::ALL.map(|field| (field.name(), Key::Field(field)));
-        for (name, meaning) in fields.into_iter().chain(OTHERS) {
-            for key in [
+        let spellings = |name: &str| {
+            let lower = name.to_lowercase();
+            [
                 name.to_owned(),
-                name.to_lowercase(),
+                lower,
                 format!(" {}\t", name.to_uppercase()),
-            ] {
-                assert_eq!(Key::of(&key), meaning, "{key}");
+            ]
+        };
+        for field in Field::ALL {
+            for key in spellings(field.name()) {
+                assert_eq!(Key::of(&key), Key::Field(field), "{key}");
             }
-            if let Key::Outer(outer) = meaning {
-                assert_eq!(outer, name);
+        }
+        for (name, other) in OTHERS {
+            for key in spellings(name) {
+                match (Key::of(&key), other) {
+                    (Key::Alias(field, rank), Other::Alias(known, known_rank)) => {
+                        assert_eq!((field, rank), (known, known_rank), "{key}");
+                    }
+                    (Key::Outer(found), Other::Outer) | (Key::List(found), Other::List) => {
+                        assert_eq!(found.text(), name);
+                    }
+                    (found, _) => panic!("{key}: {found:?}"),
+                }
             }
         }
         for (key, meaning) in [

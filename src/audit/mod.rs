@@ -110,7 +110,7 @@ impl Record<'_> {
 pub struct NotRecognised;
 
 /// All records of a content blob or an export that is in memory as a whole: a JSON array,
-/// JSON objects one after another, or CSV. No content is no records.
+/// JSON objects one after another, pages of them, or CSV. No content is no records.
 pub fn decode_content(
     content: &[u8],
     tenant: TenantId,

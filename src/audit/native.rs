@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::{AnyValue, Value};
-use super::keys::{Key, PREFIXED};
+use super::keys::{Key, Name, PREFIXED};
 
 /// What is read of a record, in one pass; everything else is skipped unread.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +25,9 @@ pub(super) struct Native<'a> {
 struct More<'a> {
     organizations: Vec<Value<'a>>,
     /// Of one key at most two, the first and another one: then it contradicts itself.
-    outer: Vec<(&'static str, &'a RawValue)>,
+    outer: Vec<(Name, &'a RawValue)>,
     aliases: Vec<Alias<'a>>,
-    list: Option<&'static str>,
+    list: Option<Name>,
     is_time_generated: bool,
 }
 
@@ -152,12 +152,12 @@ impl<'a> Native<'a> {
     }
 
     /// What may hold a record, by key: see [`super::envelope`].
-    pub fn outer(&self) -> &[(&'static str, &'a RawValue)] {
+    pub fn outer(&self) -> &[(Name, &'a RawValue)] {
         self.more.as_ref().map_or(&[], |more| &more.outer)
     }
 
     /// What would make it a page of records: see [`super::page`].
-    pub fn list(&self) -> Option<&'static str> {
+    pub fn list(&self) -> Option<Name> {
         self.more.as_ref().and_then(|more| more.list)
     }
 
@@ -168,6 +168,7 @@ impl<'a> Native<'a> {
             .is_some_and(|more| more.is_time_generated)
     }
 
+    #[cold]
     fn more(&mut self) -> &mut More<'a> {
         self.more.get_or_insert_default()
     }
@@ -185,8 +186,9 @@ impl<'a> Native<'a> {
     /// Something beside the record says this of it.
     pub fn lend(&mut self, field: Field, value: Value<'a>) {
         if field == Field::OrganizationId {
-            self.more().organizations.push(value);
-        } else if !self.get(field).is_given() {
+            self.more().organizations.push(value.clone());
+        }
+        if !self.get(field).is_given() {
             self.values[field as usize] = value;
         }
     }
@@ -215,12 +217,13 @@ impl<'a> Native<'a> {
         }
     }
 
+    #[cold]
     fn put_alias(&mut self, field: Field, rank: u8, value: Value<'a>) {
         if field == Field::OrganizationId {
-            self.more().organizations.push(value);
-            return;
+            self.more().organizations.push(value.clone());
         }
-        if !value.is_given() {
+        // Sentinel names no organization where it knows none, and so with other fields
+        if rank != PREFIXED && (!value.is_given() || field == Field::OrganizationId) {
             return;
         }
         let aliases = &mut self.more().aliases;
@@ -236,7 +239,7 @@ impl<'a> Native<'a> {
         }
     }
 
-    fn put_outer(&mut self, key: &'static str, content: &'a RawValue) {
+    fn put_outer(&mut self, key: Name, content: &'a RawValue) {
         if matches!(content.get(), "null" | "\"\"") {
             return;
         }
@@ -253,29 +256,27 @@ impl<'a> Native<'a> {
     }
 
     /// Aliases are no contradiction to what they stand for.
+    #[cold]
     fn settle_aliases(&mut self) {
-        let Some(more) = &mut self.more else { return };
-        let mut aliases = std::mem::take(&mut more.aliases);
+        let mut aliases = std::mem::take(&mut self.more().aliases);
         aliases.sort_by_key(|alias| alias.rank);
-        let is_complete = self.is_complete();
-        for Alias {
-            field,
-            rank,
-            value,
-            contradicts_itself,
-        } in aliases
-        {
+        let has_prefix = aliases.first().is_some_and(|alias| alias.rank == PREFIXED);
+        if has_prefix && !self.is_complete() {
             // what has no prefix belongs to the document around the record
-            let is_own = rank == PREFIXED && !is_complete;
-            if self.get(field).is_given() && !is_own {
+            let mut values = std::mem::take(&mut self.values);
+            let organization = std::mem::take(&mut values[Field::OrganizationId as usize]);
+            self.more().organizations.push(organization);
+            self.contradictions = 0;
+        }
+        for alias in aliases {
+            if self.get(alias.field).is_given() {
                 continue;
             }
-            if field == Field::CreationTime && rank != PREFIXED {
+            if alias.field == Field::CreationTime && alias.rank != PREFIXED {
                 self.more().is_time_generated = true;
             }
-            self.contradictions &= !(1 << field as u32);
-            self.contradictions |= u32::from(contradicts_itself) << field as u32;
-            self.values[field as usize] = value;
+            self.contradictions |= u32::from(alias.contradicts_itself) << alias.field as u32;
+            self.values[alias.field as usize] = alias.value;
         }
     }
 }
@@ -317,7 +318,9 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 Key::Outer(key) => native.put_outer(key, map.next_value()?),
             }
         }
-        native.settle_aliases();
+        if native.more.is_some() {
+            native.settle_aliases();
+        }
         Ok(native)
     }
 }

@@ -45,16 +45,23 @@ pub(super) fn is_a_record(object: &[u8]) -> bool {
 }
 
 /// How long a key and its value are that stand behind the list. A key of a record does not
-/// belong there.
+/// belong there; nor does a record, which would be the neighbour of a page that is cut off.
 pub(super) fn pair(view: &[u8]) -> Result<usize, No> {
     let (key, at) = key(view)?;
     if !matches!(key, Key::Unknown | Key::List(_)) {
         return Err(No::Pair);
     }
     let (_, length) = read::<IgnoredAny>(&view[at..])?;
-    match at + length {
-        end if end == view.len() => Err(No::MoreBytes), // a number may go on
-        end => Ok(end),
+    let end = at + length;
+    let object = memchr::memchr(b'{', &view[at..end]).map(|start| &view[at + start..end]);
+    if object.is_some_and(|object| is_a_record(object) || list_of(object).is_some()) {
+        return Err(No::Pair);
+    }
+    // a number may go on
+    match view.get(end + spaces(&view[end..])) {
+        Some(b',' | b'}') => Ok(end),
+        Some(_) => Err(No::Pair),
+        None => Err(No::MoreBytes),
     }
 }
 
@@ -127,6 +134,12 @@ mod tests {
         for (view, expected) in [
             (r#""@odata.nextLink":"x"}"#, Ok(21)),
             (r#""a" : {"Id":1} ,"#, Ok(14)),
+            ("\"a\":[[],{}]\n}", Ok(11)),
+            (r#""a":{"Id":1,"Operation":2},"#, Err(No::Pair)),
+            (r#""a":[{"AuditData":1}],"#, Err(No::Pair)),
+            (r#""a":{"value":[{}]},"#, Err(No::Pair)),
+            (r#""a":{}"#, Err(No::MoreBytes)),
+            ("\"a\":{}\n{}", Err(No::Pair)),
             (r#""count":12"#, Err(No::MoreBytes)),
             (r#""count":12,"#, Ok(10)),
             (r#""count"#, Err(No::MoreBytes)),

@@ -13,7 +13,7 @@ use super::{NotRecognised, csv};
 /// detected as in [`super::decode_content`]; UTF-16 with a byte order mark is read too.
 ///
 /// Memory does not depend on the size of the file: one record normally, about two of the
-/// longest to find the end of a broken one. One byte more than [`super::MAX_RECORD`] is what a
+/// longest to find the end of a broken one, or to know a page that is larger. One byte more than [`super::MAX_RECORD`] is what a
 /// record comes with that is too large.
 pub struct Reader<R> {
     input: Utf8Input<R>,
@@ -157,6 +157,12 @@ mod tests {
                 "A,AuditData\n",
                 "\"x\",\"{\"\"a\"\":1}\"\n",
                 4 * form::PREFIX,
+            ),
+            // the beginning of a page, until it is known as one
+            (
+                "{\"a\":1,\"value\":[",
+                "{\"a\":1},",
+                WINDOW + 4 * form::PREFIX,
             ),
             ("[", "x", WINDOW + 4 * form::PREFIX),
             ("[", "{\"a\":\"", WINDOW + 4 * form::PREFIX),

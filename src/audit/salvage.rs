@@ -29,6 +29,8 @@ pub(super) struct Salvage {
     done: usize,
     wasted: usize,
     discarding: bool,
+    /// No line that begins like an object follows a line end before this byte of the input.
+    same_line_up_to: usize,
 }
 
 /// A broken record.
@@ -53,8 +55,14 @@ impl Salvage {
     }
 
     /// The cheap search: how far the record at the beginning reaches at most.
-    pub fn lines_of_one(&self, view: &[u8]) -> usize {
-        line_start(&view[1..], view.len() - 1).map_or(view.len(), |at| at + 1)
+    pub fn lines_of_one(&mut self, view: &[u8]) -> usize {
+        let from = self.same_line_up_to.saturating_sub(self.done).max(1);
+        let from = from.min(view.len());
+        let found = line_start(&view[from..], view.len() - from).map(|at| from + at);
+        // what begins at the end of the view may be an object, too
+        let sure = found.map_or(view.len().saturating_sub(2 * MAX_KEY), |at| at - 1);
+        self.same_line_up_to = self.same_line_up_to.max(self.done + sure);
+        found.unwrap_or(view.len())
     }
 
     /// The rest of a record that is too large is passed over.

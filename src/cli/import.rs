@@ -24,8 +24,9 @@ use tokio::sync::mpsc;
 /// Take audit exports in.
 ///
 /// The form is detected: a content blob of the Management Activity API (JSON array), JSON
-/// lines, or CSV of the audit search or of Search-UnifiedAuditLog; each also as .gz. Files
-/// may be of any size. No record is dropped silently: it is kept, a repetition, of an
+/// lines, pages of Microsoft Graph, exports of Sentinel, Defender, Elastic, Wazuh and Splunk,
+/// or CSV of the audit search or of Search-UnifiedAuditLog; each also as .gz. Files may be
+/// of any size. No record is dropped silently: it is kept, a repetition, of an
 /// operation that does not matter here (counted by name), or quarantined with its reason.
 ///
 /// Repeating an import, or a part of one, changes nothing, in any order: interrupt it, and

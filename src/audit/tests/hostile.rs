@@ -43,6 +43,15 @@ fn patterns_in_json() {
         "{\"a\":[{\"b\":1},",
         "{\"a\":[{\"Operation\":\"x\",\"Id\":1},",
         "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "{\"value\":[",
+        "{\"value\":[{},",
+        "{\"value\":[{}],",
+        "{\"value\":[]},",
+        "{\"a\":1,\"value\":[{\"Id\":1,\"a\":[",
+        "],\"a\":1,",
+        "{\"AuditData\":{\"o365\":{\"audit\":",
+        "organization\":{\"id",
+        "\"OrganizationId\":\"",
     ] {
         check("[", pattern);
     }
@@ -91,6 +100,21 @@ fn long_numbers() {
     );
 }
 
+/// Whole: each level is read for itself.
+#[test]
+fn envelopes_in_envelopes() {
+    for (open, close) in [
+        (r#"{"value":["#, "]}"),
+        (r#"{"AuditData":"#, "}"),
+        (r#"{"o365":{"audit":"#, "}}"),
+        (r#"{"_source":{"event":{"original":"#, "}}}"),
+    ] {
+        let levels = SIZE / (open.len() + close.len()) - 1;
+        let content = format!("{}{{}}{}", open.repeat(levels), close.repeat(levels));
+        assert_eq!(outcomes(content.as_bytes()).len(), 1);
+    }
+}
+
 /// Fields that contradict themselves again and again.
 #[test]
 fn many_contradictions_in_one_record() {
@@ -102,7 +126,14 @@ fn many_contradictions_in_one_record() {
         .json("Item", &format!("{{{}}}", many("InternetMessageId")))
         .to_json();
     assert_eq!(outcomes(item.as_bytes()).len(), 1);
-    for key in ["AuditData", "OrganizationId", "Operation"] {
+    for key in [
+        "AuditData",
+        "OrganizationId",
+        "Operation",
+        "OfficeId",
+        "o365.audit.Id",
+        "AuditData\":1,\"event\":{},\"o365",
+    ] {
         let record = format!("{{{}}}", many(key));
         assert_eq!(outcomes(record.as_bytes()).len(), 1, "{key}");
     }

@@ -6,9 +6,12 @@ mod fixtures;
 mod forms;
 mod hostile;
 mod judgement;
+mod mutations;
 mod native;
+mod pages;
 mod properties;
 mod salvage;
+mod wrapped;
 
 use uuid::Uuid;
 
@@ -19,7 +22,7 @@ use crate::domain::{Operation, Side, Timestamp};
 pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(0x79dc_228f));
 
 /// One audit record: keys with the JSON of their values, in the order they are written.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {

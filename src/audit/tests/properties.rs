@@ -88,6 +88,13 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         "CreationDate,AuditData\n",
         "{\"a\":[",
         "\"x\"",
+        "{\"value\":[",
+        "\"records\":[{",
+        "\"Id\":",
+        "}]}",
+        "],\"a\":1}",
+        "{\"AuditData\":",
+        "{\"event.original\":",
     ]);
     let piece = prop_oneof![
         8 => punctuation.prop_map(str::to_owned),
