@@ -254,6 +254,16 @@ impl Cutter {
         {
             return self.page(list, length);
         }
+        // the end of the page's list can close a list of a record that was cut off in it
+        if self.pages.open > 0
+            && let Some(cut) = self.salvage.swallowed(view, length)
+        {
+            return Step::Record {
+                bytes: Cow::Borrowed(&view[..cut.length]),
+                parsed: None,
+                next: cut.next,
+            };
+        }
         self.is_piece = false;
         record(view, length, parsed)
     }

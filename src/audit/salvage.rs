@@ -89,6 +89,20 @@ impl Salvage {
         next.map_or_else(|| whole(length), |next| up_to(view, next))
     }
 
+    /// The object at the beginning, which is valid JSON of this length, has a record in one of
+    /// its lists. No record has: it was cut off, and those that followed it are that list.
+    pub fn swallowed(&mut self, view: &[u8], length: usize) -> Option<Cut> {
+        let is_element = |at: usize| {
+            let before = view[..at].iter().rfind(|&&b| !is_space(b));
+            matches!(before, Some(b',' | b'['))
+        };
+        let next = memchr::memchr_iter(b'{', &view[..length])
+            .skip(1)
+            .filter(|&at| is_element(at) && begins_object(&view[at..]))
+            .find(|&at| !self.is_exhausted() && self.begins_record(&view[at..length]))?;
+        Some(up_to(view, next))
+    }
+
     /// The broken thing at the beginning ends where its brackets close, or before the first
     /// record after its beginning, whichever comes first.
     pub fn from(&mut self, view: &[u8]) -> Cut {
@@ -167,15 +181,21 @@ impl Salvage {
                     return Some(at);
                 }
             }
-            let text = &view[at..view.len().min(at + MAX_RECORD)];
-            match parse::<Native<'_>>(text) {
-                Ok((native, _)) if holds_a_record(&native) => return Some(at),
-                // reading it was not in vain only if it is no part of what is read again
-                Ok((_, length)) => self.wasted(length),
-                Err(error) => self.wasted(failed_at(text, &error)),
+            if self.begins_record(&view[at..view.len().min(at + MAX_RECORD)]) {
+                return Some(at);
             }
         }
         None
+    }
+
+    fn begins_record(&mut self, text: &[u8]) -> bool {
+        match parse::<Native<'_>>(text) {
+            Ok((native, _)) if holds_a_record(&native) => return true,
+            // reading it was not in vain only if it is no part of what is read again
+            Ok((_, length)) => self.wasted(length),
+            Err(error) => self.wasted(failed_at(text, &error)),
+        }
+        false
     }
 }
 

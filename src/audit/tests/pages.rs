@@ -209,3 +209,24 @@ fn a_page_larger_than_any_record() {
     let read = read_all(content.as_bytes()).expect("a known form");
     assert!(read.len() == count && read.iter().all(|read| read == record.as_bytes()));
 }
+
+/// Cut off anywhere: the end of the page may close what the cut left open, and make one valid
+/// record out of it and all that follow. They are kept.
+#[test]
+fn a_record_that_is_cut_off_in_a_page_fails_alone() {
+    let [a, _, c] = three();
+    let list = r#","recipientList":[{"Address":"a@x.com","Name":"a"},{"Address":"b@x.com"}]"#;
+    let plain = Fields::mailbox_side().to_json();
+    let plain = format!("{}{list}}}", &plain[..plain.len() - 1]);
+    let wrapped = format!(r#"{{"id":"x","units":[""],"auditData":{plain}}}"#);
+    for broken in [plain, wrapped] {
+        for at in (1..broken.len()).filter(|&at| broken.is_char_boundary(at)) {
+            let content = format!(r#"{{"value":[{a},{},{c},{c}],"n":1}}"#, &broken[..at]);
+            let found = decode_all(content.as_bytes());
+            let whole = |text: &str| found.iter().filter(|r| r.bytes == text.as_bytes()).count();
+            assert_eq!((whole(&a), whole(&c)), (1, 2), "{content}\n{found:?}");
+            let read = read_all(content.as_bytes()).expect("a known form");
+            assert_eq!(read.len(), found.len(), "{content}");
+        }
+    }
+}
