@@ -64,6 +64,8 @@ pub(super) struct Cutter {
     in_array: bool,
     /// Nothing but punctuation has been seen: plain values are junk, not elements.
     is_piece: bool,
+    /// Every record so far was a line of its own. `None`: there was none yet.
+    one_a_line: Option<bool>,
     pages: Pages,
     salvage: Salvage,
 }
@@ -84,6 +86,7 @@ impl Cutter {
         Self {
             in_array: false,
             is_piece: false,
+            one_a_line: None,
             pages: Pages::default(),
             salvage: Salvage::default(),
         }
@@ -94,6 +97,7 @@ impl Cutter {
         Self {
             in_array: true,
             is_piece: true,
+            one_a_line: None,
             pages: Pages::default(),
             salvage: Salvage::default(),
         }
@@ -264,6 +268,10 @@ impl Cutter {
                 next: cut.next,
             };
         }
+        let is_line = !self.in_array
+            && memchr::memchr(b'\n', object).is_none()
+            && matches!(view[length..], [] | [b'\n' | b'\r', ..]);
+        self.one_a_line = Some(is_line && self.one_a_line != Some(false));
         self.is_piece = false;
         record(view, length, parsed)
     }
@@ -290,6 +298,14 @@ impl Cutter {
         }
     }
 
+    /// Where every record is a line of its own, no broken one reaches into the next line.
+    fn line_of<'a>(&self, view: &'a [u8]) -> &'a [u8] {
+        match memchr::memchr(b'\n', view) {
+            Some(end) if self.one_a_line == Some(true) => &view[..=end],
+            _ => view,
+        }
+    }
+
     fn broken<'a, T>(&mut self, view: &'a [u8], complete: bool, junk: Junk) -> Step<'a, T> {
         if !complete {
             return Step::More;
@@ -297,7 +313,7 @@ impl Cutter {
         self.is_piece = false;
         let cut = match junk {
             Junk::Value { length } => self.salvage.inside(view, length),
-            Junk::Unknown => self.salvage.from(view),
+            Junk::Unknown => self.salvage.from(self.line_of(view)),
         };
         Step::Record {
             bytes: Cow::Borrowed(&view[..cut.length]),

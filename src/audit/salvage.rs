@@ -3,8 +3,8 @@
 //! Two exceptions. A broken record whose brackets do not close takes along what follows it
 //! up to the next object that looks like an audit record, or to the next line that cannot
 //! belong to it: a neighbour without `Id` or `Operation`, or one that is broken too, may be
-//! part of its bytes. And input of which too much was read in vain (see [`WASTE`]) is cut
-//! at line ends only.
+//! part of its bytes; but not where every record so far was a line of its own. And input of
+//! which too much was read in vain (see [`WASTE`]) is cut at line ends only.
 //!
 //! Text inside of JSON strings can never be taken for a record here: its quotes are escaped,
 //! and a record begins with a brace and a bare quote.

@@ -207,3 +207,31 @@ fn too_large_rows() {
         assert_eq!(read_all(content.as_bytes()).expect("a known form").len(), 3);
     }
 }
+
+/// Each is a line, so each is a record: also those that are broken one after the other.
+#[test]
+fn broken_lines_are_told_apart() {
+    let [a, _, c] = three();
+    let in_a_list = r#"{"Id":"x","recipientList":[{"Address":"a"},"#;
+    let in_a_string = r#"{"Id":"x","UserId":"an"#;
+    for end in ["\n", "\r\n"] {
+        let lines = [
+            &a,
+            in_a_list,
+            in_a_list,
+            in_a_string,
+            "{",
+            in_a_string,
+            in_a_list,
+            &c,
+        ];
+        let content = lines.join(end);
+        let expected = [&["S"][..], &["MALFORMED"; 6], &["S"]].concat();
+        assert_eq!(outcomes(content.as_bytes()), expected, "{content}");
+        let read = read_all(content.as_bytes()).expect("a known form");
+        assert_eq!(read.len(), lines.len());
+    }
+    // nothing says so where the first one is broken, or where a record has several lines
+    let pretty = format!("{{\n\"Id\":1}}\n{in_a_list}\n{in_a_list}\n{a}");
+    assert_eq!(outcomes(pretty.as_bytes()).last(), Some(&"S"));
+}
