@@ -13,18 +13,25 @@ use uuid::Uuid;
 /// about 30,000.
 const CAPACITY: u64 = 1_000_000;
 
-type Key = (TenantId, Generation, i64);
-
+/// Of each tenant the newest one only: every lesson makes a new one, and they are large.
+///
 /// A directory belongs to one (generation, version) of the tenant's row, so it is never
 /// older than that row. A reader may file a newer register under the version that it read
 /// just before; a writer cannot come across that, because it holds the tenant's lock.
 #[derive(Debug)]
-pub(super) struct Directories(Cache<Key, Arc<Directory>>);
+pub(super) struct Directories(Cache<TenantId, Filed>);
+
+#[derive(Clone, Debug)]
+struct Filed {
+    generation: Generation,
+    version: i64,
+    directory: Arc<Directory>,
+}
 
 impl Default for Directories {
     fn default() -> Self {
-        let weight = |_: &Key, directory: &Arc<Directory>| {
-            u32::try_from(directory.len() + 10).unwrap_or(u32::MAX)
+        let weight = |_: &TenantId, filed: &Filed| {
+            u32::try_from(filed.directory.len() + 10).unwrap_or(u32::MAX)
         };
         Self(
             Cache::builder()
@@ -38,13 +45,12 @@ impl Default for Directories {
 impl Directories {
     /// As stored, under the tenant's lock.
     pub(super) async fn of_tx(&self, tx: &mut dyn Tx) -> Result<Arc<Directory>> {
-        let key = key(tx.tenant());
-        if let Some(directory) = self.0.get(&key) {
+        if let Some(directory) = self.filed(tx.tenant()) {
             return Ok(directory);
         }
         let mailboxes = tx.mailboxes().await?;
         let directory = Arc::new(Directory::new(mailboxes, tx.lessons().await?));
-        self.0.insert(key, Arc::clone(&directory));
+        self.keep(tx.tenant(), Arc::clone(&directory));
         Ok(directory)
     }
 
@@ -53,19 +59,34 @@ impl Directories {
         store: &dyn Store,
         tenant: &Tenant,
     ) -> Result<Arc<Directory>> {
-        let key = key(tenant);
-        if let Some(directory) = self.0.get(&key) {
+        if let Some(directory) = self.filed(tenant) {
             return Ok(directory);
         }
         let mailboxes = store.mailboxes(tenant.id, "", u32::MAX).await?;
         let directory = Arc::new(Directory::new(mailboxes, store.lessons(tenant.id).await?));
-        self.0.insert(key, Arc::clone(&directory));
+        self.keep(tenant, Arc::clone(&directory));
         Ok(directory)
     }
 
-    /// Call it after the commit of what [`learn`] made of the directory.
+    fn filed(&self, tenant: &Tenant) -> Option<Arc<Directory>> {
+        let filed = self.0.get(&tenant.id)?;
+        let is_of = (filed.generation, filed.version);
+        (is_of == (tenant.generation, tenant.directory_version)).then_some(filed.directory)
+    }
+
+    /// What [`learn`] made of the directory: call it after its commit.
     pub(super) fn keep(&self, tenant: &Tenant, directory: Arc<Directory>) {
-        self.0.insert(key(tenant), directory);
+        let new = Filed {
+            generation: tenant.generation,
+            version: tenant.directory_version,
+            directory,
+        };
+        // a slow reader must not take the newer one from everybody
+        let is_late =
+            |known: &Filed| known.generation == new.generation && known.version > new.version;
+        if !self.0.get(&tenant.id).is_some_and(|known| is_late(&known)) {
+            self.0.insert(tenant.id, new);
+        }
     }
 }
 
@@ -126,6 +147,43 @@ pub(super) async fn note_waiting(
     Ok(tx.put_waiting(&waiting).await?)
 }
 
-fn key(tenant: &Tenant) -> Key {
-    (tenant.id, tenant.generation, tenant.directory_version)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Readiness, Revision, Timestamp};
+
+    fn tenant(generation: i64, directory_version: i64) -> Tenant {
+        Tenant {
+            id: TenantId(Uuid::from_u128(1)),
+            display_name: String::new(),
+            consented_at: Timestamp::EARLIEST,
+            revoked_at: None,
+            registered_at: Timestamp::EARLIEST,
+            revision: Revision::default(),
+            generation: Generation(generation),
+            directory_version,
+            reattribute_after: None,
+            taught: false,
+            readiness: Readiness::default(),
+        }
+    }
+
+    #[test]
+    fn a_tenant_has_one_directory_and_only_for_its_version() {
+        let directories = Directories::default();
+        for (generation, version) in [(7, 0), (7, 1), (7, 3), (7, 2), (8, 0)] {
+            directories.keep(&tenant(generation, version), Arc::default());
+            directories.0.run_pending_tasks();
+            assert_eq!(directories.0.entry_count(), 1);
+            let is_late = (generation, version) == (7, 2);
+            let filed = directories.filed(&tenant(generation, version));
+            assert_eq!(filed.is_none(), is_late, "{generation} {version}");
+            let stays = directories.filed(&tenant(7, 3));
+            assert_eq!(
+                stays.is_some(),
+                is_late || version == 3,
+                "{generation} {version}"
+            );
+        }
+    }
 }

@@ -48,12 +48,13 @@ fn behind<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
     head.eq_ignore_ascii_case(key.as_bytes()).then_some(rest)
 }
 
-/// The value behind a key; empty if it does not begin like a GUID.
+/// The value behind a key; empty if it does not begin like a GUID. Single quotes are what some
+/// languages print instead of JSON.
 fn guid(mut bytes: &[u8]) -> &[u8] {
     loop {
         bytes = match bytes {
             _ if bytes.starts_with(ESCAPED_QUOTE) => &bytes[ESCAPED_QUOTE.len()..],
-            [b'"' | b'\\' | b':' | b' ' | b'\t' | b'{', rest @ ..] => rest,
+            [b'"' | b'\'' | b'\\' | b':' | b' ' | b'\t' | b'{', rest @ ..] => rest,
             _ => break,
         };
     }
@@ -76,6 +77,7 @@ mod tests {
             (r#"{\"OrganizationId\":\"GUID\""#, true),
             (r#"{\\\"OrganizationId\\\":\\\"GUID"#, true),
             (r"\u0022OrganizationId\u0022:\u0022GUID\u0022", true),
+            ("{'OrganizationId': 'GUID'", true),
             (r#""OfficeTenantId":"GUID""#, true),
             (r#"{"tenantId":"GUID","#, true),
             (r"\u0022tenantId\u0022:\u0022GUID", true),

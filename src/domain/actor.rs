@@ -130,9 +130,12 @@ pub(super) fn is_account_sid(sid: &str) -> bool {
     sid.starts_with("s-1-5-21-")
 }
 
-/// A PUID (16 hexadecimal digits), and so the same person wherever it stands.
+/// A PUID (16 hexadecimal digits), and so the same person wherever it stands. All zeros are
+/// nobody's.
 pub(super) fn is_puid(user_key: &str) -> bool {
-    user_key.len() == 16 && user_key.bytes().all(|b| b.is_ascii_hexdigit())
+    user_key.len() == 16
+        && user_key.bytes().all(|b| b.is_ascii_hexdigit())
+        && user_key.bytes().any(|b| b != b'0')
 }
 
 #[cfg(test)]

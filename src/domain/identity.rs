@@ -160,13 +160,15 @@ mod tests {
             ..event.clone()
         };
         assert_eq!(text(&doubtful), [object.as_str()]);
-        let well_known = SendEvent {
-            user_id: String::new(),
-            logon_user_sid: Some("s-1-5-18".into()),
-            user_key: None,
-            object_id: None,
-            ..event
-        };
-        assert!(text(&well_known).is_empty());
+        for nobodys in [None, Some("0000000000000000")] {
+            let well_known = SendEvent {
+                user_id: String::new(),
+                logon_user_sid: Some("s-1-5-18".into()),
+                user_key: nobodys.map(Into::into),
+                object_id: None,
+                ..event.clone()
+            };
+            assert!(text(&well_known).is_empty(), "{nobodys:?}");
+        }
     }
 }
