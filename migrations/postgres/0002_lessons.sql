@@ -4,7 +4,8 @@ CREATE TABLE lesson (
     identity   text        COLLATE "C" NOT NULL, -- sid:…, object:…, puid:… of an account; mailbox:… (ExchangeGuid)
     address    text        COLLATE "C" NOT NULL, -- lower case
     named_by   text        NOT NULL CHECK (named_by IN ('USER_ID', 'OWNER', 'SENT_AS')),
-    first_seen timestamptz NOT NULL,             -- the earliest event that says so; the newest name counts
+    first_seen timestamptz NOT NULL,             -- the first event that says so
+    last_seen  timestamptz NOT NULL,             -- the last one, to the hour; the newest name counts
     PRIMARY KEY (tenant_id, identity, address, named_by)
 );
 

@@ -6,6 +6,7 @@ CREATE TABLE lesson (
     address    TEXT    NOT NULL,
     named_by   TEXT    NOT NULL CHECK (named_by IN ('USER_ID', 'OWNER', 'SENT_AS')),
     first_seen INTEGER NOT NULL,
+    last_seen  INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, identity, address, named_by)
 ) STRICT, WITHOUT ROWID;
 

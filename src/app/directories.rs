@@ -105,7 +105,7 @@ pub(super) async fn learn(
     if lessons.is_empty() {
         return Ok(directory);
     }
-    let lessons = earliest(lessons);
+    let lessons = united(lessons);
     tx.put_lessons(&lessons).await?;
     tenant.directory_version += 1;
     let learned = directory.learn(&lessons);
@@ -116,17 +116,19 @@ pub(super) async fn learn(
     Ok(Arc::new(learned.directory))
 }
 
-/// Of the same lesson several times the earliest, which one statement can store.
-fn earliest(mut lessons: Vec<Lesson>) -> Vec<Lesson> {
-    let order = |a: &Lesson, b: &Lesson| {
-        let said = a
-            .identity
-            .cmp(&b.identity)
-            .then_with(|| a.address.cmp(&b.address));
-        said.then_with(|| a.named_by.cmp(&b.named_by))
-    };
-    lessons.sort_by(|a, b| order(a, b).then_with(|| a.first_seen.cmp(&b.first_seen)));
-    lessons.dedup_by(|later, kept| order(later, kept).is_eq());
+/// The same lesson several times becomes one, which one statement can store.
+fn united(mut lessons: Vec<Lesson>) -> Vec<Lesson> {
+    fn said(lesson: &Lesson) -> impl Ord + '_ {
+        (&lesson.identity, &lesson.address, lesson.named_by)
+    }
+    lessons.sort_by(|a, b| said(a).cmp(&said(b)));
+    lessons.dedup_by(|other, kept| {
+        let same = said(other) == said(kept);
+        if same {
+            kept.seen = kept.seen.and(other.seen);
+        }
+        same
+    });
     lessons
 }
 

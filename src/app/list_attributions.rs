@@ -2,7 +2,7 @@
 
 use super::{App, Error, Result, at_least, page::cut, secret::Query};
 use crate::{
-    domain::{Answer, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict},
+    domain::{Answer, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict, lesson::NamedBy},
     store::{RangeFilter, RangePosition},
 };
 use uuid::Uuid;
@@ -67,7 +67,7 @@ impl App {
         if filter.mailbox.is_some() || filter.agent.is_some() {
             let directory = self.directories.of_tenant(&*self.store, tenant).await?;
             filter.mailbox = filter.mailbox.as_deref().and_then(|mailbox| {
-                let name = directory.mailbox_name(Some(mailbox), None);
+                let name = directory.mailbox_name(Some(mailbox), None, NamedBy::SentAs);
                 name.map(str::to_owned)
             });
             let agent = filter.agent.as_deref();

@@ -1,6 +1,8 @@
 //! Who an event's `UserId` is: a person, or something that is never an agent.
 
-use super::{Directory, Mailbox, SendEvent, directory::has_domain, send_event::UserType};
+use super::{
+    Directory, Mailbox, SendEvent, directory::has_domain, lesson::NamedBy, send_event::UserType,
+};
 use std::collections::BTreeSet;
 
 /// The actor of one event, before the events of the message are compared.
@@ -43,7 +45,7 @@ impl Actor {
         let own = own.filter(|_| event.owner_is_actor == Some(true));
         let shared = [Some(name), address, own]
             .into_iter()
-            .find_map(|name| sent_as.get(directory.mailbox_name(name, None)?));
+            .find_map(|name| sent_as.get(directory.mailbox_name(name, None, NamedBy::SentAs)?));
         match shared {
             Some(mailbox) => Self::SharedMailbox(mailbox.clone()),
             None => Self::Person(name.to_owned()),

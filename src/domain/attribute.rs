@@ -7,6 +7,7 @@ use super::{
     Actor, Attribution, Basis, Directory, Evidence, Identity, Operation, SendEvent, Side,
     Timestamp, Verdict,
     actor::{is_account_sid, is_puid},
+    lesson::NamedBy,
 };
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
@@ -76,22 +77,26 @@ pub fn judge<'a>(evidence: &'a Evidence, directory: &Directory) -> Vec<Judged<'a
 /// is not the actor's own tells it.
 fn mailbox(event: &SendEvent, directory: &Directory) -> Option<String> {
     let owner = event.owner.as_deref();
-    let log = || directory.mailbox_name(owner, event.mailbox_guid);
+    let log = |most| directory.mailbox_name(owner, event.mailbox_guid, most);
     let name = if event.operation == Operation::Send {
-        match directory.mailbox(owner, event.mailbox_guid) {
+        match directory.mailbox(owner, event.mailbox_guid, NamedBy::Owner) {
             Some(mailbox) if !mailbox.kind.is_person() => Some(mailbox.address.as_str()),
             // an administrator's session on somebody's mailbox
-            _ if event.owner_is_actor == Some(false) => {
-                let actor = directory.mailbox_name(Some(&event.user_id), None);
-                owner.and_then(|_| log()).filter(|_| log() != actor)
+            _ if event.owner_is_actor == Some(false) && !event.sid_is_doubtful => {
+                let actor = directory.mailbox_name(Some(&event.user_id), None, NamedBy::Owner);
+                let log = log(NamedBy::Owner).filter(|_| owner.is_some());
+                log.filter(|_| log != actor)
             }
             _ => None,
         }
     } else {
+        let sent_as = event.sent_as.as_deref();
         directory
-            .mailbox_name(event.sent_as.as_deref(), event.sent_as_guid)
+            .mailbox_name(sent_as, event.sent_as_mailbox(), NamedBy::SentAs)
             // the owner of the log is the fallback, never the first choice
-            .or_else(|| log().filter(|_| event.side == Side::Mailbox && owner.is_some()))
+            .or_else(|| {
+                log(NamedBy::SentAs).filter(|_| event.side == Side::Mailbox && owner.is_some())
+            })
     };
     name.map(str::to_owned)
 }
@@ -315,4 +320,4 @@ fn only_failed(judged: &[Judged<'_>]) -> Attribution {
 mod laws;
 #[cfg(test)]
 #[path = "attribute_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -3,7 +3,7 @@
 use super::{
     Identity, Lesson, SendEvent,
     actor::service_account,
-    lesson::{AccountNow, Lessons},
+    lesson::{AccountNow, Lessons, NamedBy, Seen},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -128,17 +128,23 @@ impl Directory {
         self.lessons.names(identity).is_empty()
     }
 
-    /// The entry of the register that the mailbox has, by any of its addresses.
-    pub fn mailbox(&self, address: Option<&str>, guid: Option<Uuid>) -> Option<&Mailbox> {
+    /// The entry of the register that a mailbox has, by its address, its GUID, or names up to
+    /// `most` that these lead to.
+    pub fn mailbox(
+        &self,
+        address: Option<&str>,
+        guid: Option<Uuid>,
+        most: NamedBy,
+    ) -> Option<&Mailbox> {
         let siblings = || {
-            let address = address.filter(|address| self.lessons.mailbox_now(address).is_some())?;
-            let mut mailboxes = self.lessons.mailboxes_called(address).iter();
-            mailboxes.find_map(|mailbox| self.registered_by_name(mailbox))
+            let now = |address: &&str| self.lessons.mailbox_now(address, most).is_some();
+            let mut mailboxes = self.lessons.mailboxes_named(address.filter(now)?, most);
+            mailboxes.find_map(|mailbox| self.registered_by_name(mailbox, most))
         };
         address
             .and_then(|address| self.registered(address))
             .or_else(|| self.registered_guid(guid?))
-            .or_else(|| self.registered_by_name(&Identity::Mailbox(guid?)))
+            .or_else(|| self.registered_by_name(&Identity::Mailbox(guid?), most))
             .or_else(siblings)
     }
 
@@ -148,12 +154,13 @@ impl Directory {
         &'a self,
         address: Option<&'a str>,
         guid: Option<Uuid>,
+        most: NamedBy,
     ) -> Option<&'a str> {
         let learned = || self.lessons.current(&Identity::Mailbox(guid?));
-        self.mailbox(address, guid)
+        self.mailbox(address, guid, most)
             .map(|mailbox| mailbox.address.as_str())
             .or_else(|| Some(learned()?.address.as_str()))
-            .or_else(|| self.lessons.mailbox_now(address?))
+            .or_else(|| self.lessons.mailbox_now(address?, most))
             .or(address)
     }
 
@@ -170,7 +177,7 @@ impl Directory {
         let address = address.filter(|address| !self.lessons.account_now(address).reassigned);
         address
             .and_then(|address| self.registered(address))
-            .or_else(|| self.registered_by_name(&account?))
+            .or_else(|| self.registered_by_name(&account?, NamedBy::Owner))
             .or_else(|| self.registered(self.lessons.account_now(address?).name))
             .or_else(|| self.registered(event.owner.as_deref().filter(|_| own)?))
             .or_else(|| self.registered_guid(event.mailbox_guid.filter(|_| own)?))
@@ -188,9 +195,8 @@ impl Directory {
             .or_else(|| Some(self.lessons.account_now(address?).name))
     }
 
-    /// The first of the event's identifiers that lessons speak of. One that an earlier name
-    /// speaks for, and that others share the event's own name with, is a mix-up: `UserId` says
-    /// who acted.
+    /// The first of the event's identifiers that lessons speak of. Not one that is called
+    /// otherwise at the same time: `UserId` says who acted.
     fn known_account<'a>(
         &self,
         event: &'a SendEvent,
@@ -203,8 +209,8 @@ impl Directory {
         })
     }
 
-    fn registered_by_name(&self, identity: &Identity<'_>) -> Option<&Mailbox> {
-        let mut names = self.lessons.own_names(identity);
+    fn registered_by_name(&self, identity: &Identity<'_>, most: NamedBy) -> Option<&Mailbox> {
+        let mut names = self.lessons.own_names(identity, most);
         names.find_map(|name| self.registered(&name.address))
     }
 
@@ -225,12 +231,13 @@ impl Directory {
     pub fn untaught(&self, event: &SendEvent, lessons: &mut Vec<Lesson>) {
         let is_account = service_account(event).is_none();
         for (identity, address, named_by) in event.teaches(is_account) {
-            if !self.lessons.holds(&identity, address, named_by, event.time) {
+            let seen = Seen::at(event.time);
+            if !self.lessons.holds(&identity, address, named_by, seen) {
                 lessons.push(Lesson {
                     identity: identity.into_owned(),
                     address: address.to_owned(),
                     named_by,
-                    first_seen: event.time,
+                    seen,
                 });
             }
         }
@@ -247,14 +254,12 @@ impl Directory {
 
     pub fn learn(&self, lessons: &[Lesson]) -> Learned {
         let mut after = self.clone();
-        for lesson in lessons {
-            after.lessons.add(lesson.clone());
-        }
+        after.lessons.extend(lessons.iter().cloned());
         let taught = || lessons.iter().map(|lesson| lesson.identity.borrowed());
         let introduced: BTreeSet<Identity<'_>> = taught()
             .filter(|identity| self.is_unknown(identity))
             .collect();
-        let (identities, addresses) = after.lessons.connected(taught());
+        let (identities, addresses) = after.lessons.connected(&self.lessons, taught());
         let renamed_identity = |identity: &Identity<'_>| {
             !self.is_unknown(identity) && self.identified(identity) != after.identified(identity)
         };
@@ -268,38 +273,39 @@ impl Directory {
         }
     }
 
-    /// All that an answer can take from an identity: its entry of the register, its name, and
-    /// the names that it may be mixed up with.
-    fn identified<'a>(
-        &'a self,
-        identity: &Identity<'_>,
-    ) -> (Option<&'a str>, Option<&'a str>, Vec<&'a str>) {
-        let (registered, name) = match identity {
-            Identity::Mailbox(guid) => (
-                self.mailbox(None, Some(*guid)),
-                self.mailbox_name(None, Some(*guid)),
-            ),
-            account => (self.registered_by_name(account), self.name_of(account)),
+    /// All that an answer can take from an identity.
+    fn identified<'a>(&'a self, identity: &'a Identity<'_>) -> Vec<Option<&'a str>> {
+        let mut all = match identity {
+            Identity::Mailbox(guid) => self.mailbox_told(None, Some(*guid)),
+            account => {
+                let registered = self.registered_by_name(account, NamedBy::Owner);
+                let registered = registered.map(|mailbox| mailbox.address.as_str());
+                vec![registered, self.name_of(account)]
+            }
         };
         let doubtful = self.lessons.doubtful(identity);
-        (
-            registered.map(|mailbox| mailbox.address.as_str()),
-            name,
-            doubtful.map(|name| name.address.as_str()).collect(),
-        )
+        all.extend(doubtful.map(|name| Some(name.address.as_str())));
+        all
     }
 
-    /// All that an answer can take from an address: as an account's, as a mailbox's.
-    fn addressed<'a>(
+    /// All that an answer can take from an address.
+    fn addressed<'a>(&'a self, address: &'a str) -> (AccountNow<'a>, Vec<Option<&'a str>>) {
+        let account = self.lessons.account_now(address);
+        (account, self.mailbox_told(Some(address), None))
+    }
+
+    fn mailbox_told<'a>(
         &'a self,
-        address: &'a str,
-    ) -> (AccountNow<'a>, Option<&'a str>, Option<&'a str>) {
-        let registered = self.mailbox(Some(address), None);
-        (
-            self.lessons.account_now(address),
-            registered.map(|mailbox| mailbox.address.as_str()),
-            self.mailbox_name(Some(address), None),
-        )
+        address: Option<&'a str>,
+        guid: Option<Uuid>,
+    ) -> Vec<Option<&'a str>> {
+        let most = [NamedBy::Owner, NamedBy::SentAs].into_iter();
+        most.flat_map(|most| {
+            let registered = self.mailbox(address, guid, most);
+            let registered = registered.map(|mailbox| mailbox.address.as_str());
+            [registered, self.mailbox_name(address, guid, most)]
+        })
+        .collect()
     }
 }
 
@@ -318,13 +324,13 @@ fn is_address(text: &str) -> bool {
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
-/// An address as people and mailboxes have it. An `@` is not enough: `app@sharepoint` is
-/// nobody's.
+/// An address, in lower case, as people and mailboxes have it. An `@` is not enough:
+/// `app@sharepoint` is nobody's, and some records have a template's placeholder.
 pub fn has_domain(text: &str) -> bool {
     is_address(text)
         && text
             .rsplit_once('@')
-            .is_some_and(|(_, domain)| domain.contains('.'))
+            .is_some_and(|(_, domain)| domain.contains('.') && !domain.ends_with(".templatetenant"))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn any_event() -> impl Strategy<Value = (u8, SendEvent)> {
             }
             .side(operation);
             let event = SendEvent {
-                time: at(second),
+                time: at(second * 1_800),
                 operation,
                 side,
                 user_id,

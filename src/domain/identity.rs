@@ -103,9 +103,19 @@ impl SendEvent {
         .flatten()
     }
 
+    /// The GUID of the mailbox that was sent as. Nobody sends as himself: where it is that of
+    /// the actor's own log it belongs to that, and not to the address beside it.
+    pub fn sent_as_mailbox(&self) -> Option<Uuid> {
+        let own = self.owner_is_actor == Some(true) || self.owner.as_ref() == Some(&self.user_id);
+        let is_own = own && self.sent_as_guid == self.mailbox_guid;
+        self.sent_as_guid.filter(|_| !is_own)
+    }
+
     /// The mailboxes that it names by GUID: the one sent as, the one whose log it is.
     pub fn mailbox_guids(&self) -> impl Iterator<Item = Uuid> {
-        [self.sent_as_guid, self.mailbox_guid].into_iter().flatten()
+        [self.sent_as_mailbox(), self.mailbox_guid]
+            .into_iter()
+            .flatten()
     }
 }
 

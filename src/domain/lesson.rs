@@ -1,7 +1,11 @@
 //! What kept records teach: which addresses an account or a mailbox has had.
 //!
-//! Lessons are a set that only grows, and a name counts from the earliest event that shows
-//! it. So what is learned does not depend on the order in which records come either.
+//! Lessons are a set that only grows: of each name the time of the first and of the last event
+//! that shows it. So what is learned does not depend on the order in which records come either.
+//!
+//! A name follows another one where it begins after the other has ended. Two names that are
+//! used side by side are no rename: a record may mix two accounts up, or a name may come back.
+//! Then each record is taken at its word.
 
 use super::{Identity, SendEvent, Timestamp, directory::has_domain};
 use std::{
@@ -42,8 +46,46 @@ pub struct Lesson {
     /// In lower case.
     pub address: String,
     pub named_by: NamedBy,
-    /// The time of the earliest event that says so.
-    pub first_seen: Timestamp,
+    /// Of the events that say so.
+    pub seen: Seen,
+}
+
+/// From when to when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub first: Timestamp,
+    /// To the hour, so that not every event is news.
+    pub last: Timestamp,
+}
+
+impl Seen {
+    pub fn at(time: Timestamp) -> Self {
+        Self {
+            first: time,
+            last: hour(time),
+        }
+    }
+
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+
+    fn covers(self, other: Self) -> bool {
+        self.and(other) == self
+    }
+
+    /// It ended when the other began, and that went on longer.
+    fn precedes(self, other: Self) -> bool {
+        self.last <= hour(other.first) && self.last < other.last
+    }
+}
+
+fn hour(time: Timestamp) -> Timestamp {
+    const HOUR: i64 = 3_600_000_000;
+    Timestamp::from_micros(time.micros().div_euclid(HOUR) * HOUR)
 }
 
 impl SendEvent {
@@ -66,7 +108,7 @@ impl SendEvent {
         }
         for (guid, address, named_by) in [
             (self.mailbox_guid, owner, NamedBy::Owner),
-            (self.sent_as_guid, sent_as, NamedBy::SentAs),
+            (self.sent_as_mailbox(), sent_as, NamedBy::SentAs),
         ] {
             let mailbox = guid.map(Identity::Mailbox).zip(address);
             taught.extend(mailbox.map(|(mailbox, address)| (mailbox, address, named_by)));
@@ -75,18 +117,22 @@ impl SendEvent {
     }
 }
 
+/// More accounts or mailboxes than this under one address tell nothing about each other.
+const MANY: usize = 32;
+
 /// One of the addresses of an account or a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     pub address: String,
     pub named_by: NamedBy,
-    pub first_seen: Timestamp,
+    pub seen: Seen,
 }
 
 impl Name {
     /// The smallest is what it is called: the best known kind, of that the newest.
-    fn order(&self) -> (NamedBy, Reverse<Timestamp>, &str) {
-        (self.named_by, Reverse(self.first_seen), &self.address)
+    fn order(&self) -> (NamedBy, Reverse<(Timestamp, Timestamp)>, &str) {
+        let newest = Reverse((self.seen.last, self.seen.first));
+        (self.named_by, newest, &self.address)
     }
 }
 
@@ -106,10 +152,29 @@ pub struct Lessons {
 impl Lessons {
     pub fn new(lessons: impl IntoIterator<Item = Lesson>) -> Self {
         let mut all = Self::default();
-        for lesson in lessons {
-            all.add(lesson);
-        }
+        all.extend(lessons);
         all
+    }
+
+    pub fn extend(&mut self, lessons: impl IntoIterator<Item = Lesson>) {
+        let mut touched = BTreeSet::new();
+        for lesson in lessons {
+            touched.insert(lesson.identity.clone());
+            self.add(lesson);
+        }
+        for identity in &touched {
+            let names = self.names_mut(identity);
+            names.sort_by(|a, b| a.order().cmp(&b.order()));
+        }
+    }
+
+    fn names_mut(&mut self, identity: &Identity<'_>) -> &mut Vec<Name> {
+        match identity {
+            Identity::Sid(sid) => self.sids.entry((**sid).into()).or_default(),
+            Identity::Puid(puid) => self.puids.entry((**puid).into()).or_default(),
+            Identity::Object(id) => self.objects.entry(*id).or_default(),
+            Identity::Mailbox(guid) => self.mailboxes.entry(*guid).or_default(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -132,16 +197,14 @@ impl Lessons {
         names.map_or(&[], Vec::as_slice)
     }
 
-    /// The accounts that stand under this name in `UserId`.
-    pub fn accounts_called(&self, address: &str) -> &[Identity<'static>] {
-        self.accounts_called.get(address).map_or(&[], Vec::as_slice)
-    }
-
-    /// The mailboxes that have this address.
-    pub fn mailboxes_called(&self, address: &str) -> &[Identity<'static>] {
-        self.mailboxes_called
-            .get(address)
-            .map_or(&[], Vec::as_slice)
+    /// The mailboxes that have this address, or the accounts that stand under it in `UserId`.
+    fn called(&self, is_mailbox: bool, address: &str) -> &[Identity<'static>] {
+        let called = if is_mailbox {
+            &self.mailboxes_called
+        } else {
+            &self.accounts_called
+        };
+        called.get(address).map_or(&[], Vec::as_slice)
     }
 
     /// The set would not change by it.
@@ -150,40 +213,35 @@ impl Lessons {
         identity: &Identity<'_>,
         address: &str,
         named_by: NamedBy,
-        first_seen: Timestamp,
+        seen: Seen,
     ) -> bool {
         self.names(identity).iter().any(|name| {
-            name.address == address && name.named_by == named_by && name.first_seen <= first_seen
+            name.address == address && name.named_by == named_by && name.seen.covers(seen)
         })
     }
 
-    pub fn add(&mut self, lesson: Lesson) {
+    /// The names are to be sorted again.
+    fn add(&mut self, lesson: Lesson) {
         let Lesson {
             identity,
             address,
             named_by,
-            first_seen,
+            seen,
         } = lesson;
-        let names = match &identity {
-            Identity::Sid(sid) => self.sids.entry((**sid).into()).or_default(),
-            Identity::Puid(puid) => self.puids.entry((**puid).into()).or_default(),
-            Identity::Object(id) => self.objects.entry(*id).or_default(),
-            Identity::Mailbox(guid) => self.mailboxes.entry(*guid).or_default(),
-        };
+        let names = self.names_mut(&identity);
         let known = names
             .iter_mut()
             .find(|name| name.address == address && name.named_by == named_by);
         if let Some(known) = known {
-            known.first_seen = known.first_seen.min(first_seen);
+            known.seen = known.seen.and(seen);
         } else {
-            self.len += 1;
             names.push(Name {
                 address: address.clone(),
                 named_by,
-                first_seen,
+                seen,
             });
+            self.len += 1;
         }
-        names.sort_by(|a, b| a.order().cmp(&b.order()));
         let called = match (identity.is_mailbox(), named_by) {
             (true, _) => &mut self.mailboxes_called,
             (false, NamedBy::UserId) => &mut self.accounts_called,
@@ -214,32 +272,60 @@ impl Lessons {
             .take_while(move |name| Some(name.named_by) == best)
     }
 
-    /// Names that it got after [`Self::current`], and that others have too.
+    /// Names that did not make way for [`Self::current`]: who stands under one of them is not
+    /// meant by the other.
     pub fn doubtful(&self, identity: &Identity<'_>) -> impl Iterator<Item = &Name> {
         let current = self.current(identity);
-        self.newest(identity)
-            .take_while(move |name| Some(*name) != current)
+        self.newest(identity).filter(move |name| {
+            current.is_some_and(|current| *name != current && !name.seen.precedes(current.seen))
+        })
     }
 
-    /// Its names, [`Self::current`] first, without those that others have too.
-    pub fn own_names<'a>(&'a self, identity: &'a Identity<'_>) -> impl Iterator<Item = &'a Name> {
-        let others = self.names(identity).iter();
-        self.current(identity)
+    /// The names by which it can be found, [`Self::current`] first: those that made way for it,
+    /// and those of other kinds up to `most`, but none that others have too.
+    pub fn own_names<'a>(
+        &'a self,
+        identity: &'a Identity<'_>,
+        most: NamedBy,
+    ) -> impl Iterator<Item = &'a Name> {
+        let current = self.current(identity);
+        let others = self.names(identity).iter().filter(move |name| {
+            let is_former = current.is_some_and(|current| {
+                name.named_by != current.named_by || name.seen.precedes(current.seen)
+            });
+            is_former && !self.is_shared(identity, name)
+        });
+        current
             .into_iter()
-            .chain(others.filter(|name| !self.is_shared(identity, name)))
+            .chain(others)
+            .filter(move |name| name.named_by <= most)
+    }
+
+    /// The name that one leads to: the current one, unless it did not make way for that.
+    fn leads_to(&self, identity: &Identity<'_>, address: &str) -> Option<&Name> {
+        let current = self.current(identity)?;
+        let mut doubtful = self.doubtful(identity);
+        Some(
+            doubtful
+                .find(|name| name.address == address)
+                .unwrap_or(current),
+        )
     }
 
     /// Another one of its kind is or was called so too.
     fn is_shared(&self, identity: &Identity<'_>, name: &Name) -> bool {
-        let called = match (identity.is_mailbox(), name.named_by) {
-            (true, _) => self.mailboxes_called(&name.address),
-            (false, NamedBy::UserId) => self.accounts_called(&name.address),
-            (false, _) => &[],
-        };
+        let is_mailbox = identity.is_mailbox();
+        if !is_mailbox && name.named_by != NamedBy::UserId {
+            return false;
+        }
+        let called = self.called(is_mailbox, &name.address);
         let same = |other: &Name| other.address == name.address && other.named_by == name.named_by;
-        called.iter().any(|other| {
-            other != identity && other.is_of_kind(identity) && self.names(other).iter().any(same)
-        })
+        called.len() > MANY
+            || called.iter().any(|other| {
+                other != identity
+                    && other.is_of_kind(identity)
+                    && self.names(other).iter().any(same)
+            })
     }
 
     /// What the account is called now that stands under this name in `UserId`.
@@ -257,30 +343,36 @@ impl Lessons {
                 }
                 // one name follows another in time, or the walk would not end
                 Successor::Name(next)
-                    if next.address != now.name && since.is_none_or(|at| at < next.first_seen) =>
+                    if next.address != now.name && since.is_none_or(|at| at < next.seen.last) =>
                 {
                     now.name = &next.address;
-                    since = Some(next.first_seen);
+                    since = Some(next.seen.last);
                 }
                 Successor::Name(_) | Successor::Nothing => return now,
             }
         }
     }
 
-    /// The newest of the names that the accounts have now that were called so.
+    /// The newest of the names that this one leads to.
     fn successor(&self, address: &str) -> Successor<'_> {
-        let accounts = self.accounts_called(address);
+        let accounts = self.called(false, address);
+        if accounts.len() > MANY {
+            return Successor::Nothing;
+        }
+        let names = accounts
+            .iter()
+            .map(|account| self.leads_to(account, address));
+        let names: Vec<Option<&Name>> = names.collect();
         let mut newest: Option<&Name> = None;
-        for (at, account) in accounts.iter().enumerate() {
-            let Some(name) = self.current(account) else {
-                continue;
-            };
-            let two_people = accounts[..at].iter().any(|other| {
-                other.is_of_kind(account)
-                    && self
-                        .current(other)
-                        .is_some_and(|other| other.address != name.address)
-            });
+        for (at, (account, name)) in accounts.iter().zip(&names).enumerate() {
+            let Some(name) = *name else { continue };
+            let two_people = accounts[..at]
+                .iter()
+                .zip(&names)
+                .any(|(other, other_name)| {
+                    other.is_of_kind(account)
+                        && other_name.is_some_and(|other| other.address != name.address)
+                });
             if two_people {
                 return Successor::SeveralPeople;
             }
@@ -292,21 +384,36 @@ impl Lessons {
         newest.map_or(Successor::Nothing, Successor::Name)
     }
 
-    /// The one name of the mailboxes that have this address; `None` if they have several.
-    pub fn mailbox_now(&self, address: &str) -> Option<&str> {
+    /// The mailboxes that have this address as a name of a kind up to `most`.
+    pub fn mailboxes_named<'a>(
+        &'a self,
+        address: &'a str,
+        most: NamedBy,
+    ) -> impl Iterator<Item = &'a Identity<'static>> {
+        let called = self.called(true, address);
+        let called = if called.len() > MANY { &[] } else { called };
+        called.iter().filter(move |mailbox| {
+            let mut names = self.names(mailbox).iter();
+            names.any(|name| name.address == address && name.named_by <= most)
+        })
+    }
+
+    /// The one name that the address of a mailbox leads to; `None` if it leads to several.
+    pub fn mailbox_now<'a>(&'a self, address: &'a str, most: NamedBy) -> Option<&'a str> {
         let mut names = self
-            .mailboxes_called(address)
-            .iter()
-            .filter_map(|mailbox| self.current(mailbox));
+            .mailboxes_named(address, most)
+            .filter_map(|mailbox| self.leads_to(mailbox, address));
         let first = names.next()?;
         names
             .all(|other| other.address == first.address)
             .then_some(&first.address)
     }
 
-    /// Everything that lessons connect with these, directly or through others.
+    /// Everything that lessons connect with these, directly or through others. `before`: an
+    /// address that too many had then has told nothing since.
     pub fn connected<'a>(
         &'a self,
+        before: &Self,
         from: impl IntoIterator<Item = Identity<'a>>,
     ) -> (BTreeSet<Identity<'a>>, BTreeSet<&'a str>) {
         let (mut identities, mut addresses) = (BTreeSet::new(), BTreeSet::new());
@@ -318,15 +425,15 @@ impl Lessons {
             let is_mailbox = identity.is_mailbox();
             let names = self.names(&identity).iter();
             for name in names.filter(|name| is_mailbox || name.named_by == NamedBy::UserId) {
-                addresses.insert(name.address.as_str());
-                let called = if is_mailbox {
-                    self.mailboxes_called(&name.address)
-                } else {
-                    self.accounts_called(&name.address)
-                };
-                waiting.extend(called.iter().map(Identity::borrowed));
+                let address = name.address.as_str();
+                let is_new = addresses.insert((is_mailbox, address));
+                if is_new && before.called(is_mailbox, address).len() <= MANY {
+                    let called = self.called(is_mailbox, address);
+                    waiting.extend(called.iter().map(Identity::borrowed));
+                }
             }
         }
+        let addresses = addresses.into_iter().map(|(_, address)| address).collect();
         (identities, addresses)
     }
 }

@@ -201,7 +201,7 @@ pub trait Tx: Send {
     /// Inserts or replaces. The keys must be distinct.
     async fn put_messages(&mut self, messages: &[Message]) -> Result<()>;
 
-    /// Adds lessons; of one that is there the earlier time stays.
+    /// Adds lessons, each once; one that is there spans both times.
     async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()>;
 
     /// Notes that messages wait for a lesson about an identity.

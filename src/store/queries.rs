@@ -194,16 +194,18 @@ pub(super) const PUT_MAILBOX: &str = "INSERT INTO mailbox \
 pub(super) const REMOVE_MAILBOX: &str = "DELETE FROM mailbox WHERE tenant_id = $1 AND address = $2";
 
 /// All lessons. By primary key.
-pub(super) const LESSONS: &str = "SELECT tenant_id, identity, address, named_by, first_seen \
+pub(super) const LESSONS: &str = "SELECT tenant_id, identity, address, named_by, first_seen, last_seen \
      FROM lesson WHERE tenant_id = $1";
 
-/// Goes before the rows; [`KEEP_EARLIER`] behind them.
+/// Goes before the rows; [`KEEP_BOTH_ENDS`] behind them.
 pub(super) const PUT_LESSONS: &str =
-    "INSERT INTO lesson (tenant_id, identity, address, named_by, first_seen) ";
+    "INSERT INTO lesson (tenant_id, identity, address, named_by, first_seen, last_seen) ";
 
-pub(super) const KEEP_EARLIER: &str = " ON CONFLICT (tenant_id, identity, address, named_by) \
-     DO UPDATE SET first_seen = excluded.first_seen \
-     WHERE excluded.first_seen < lesson.first_seen";
+pub(super) const KEEP_BOTH_ENDS: &str = " ON CONFLICT (tenant_id, identity, address, named_by) \
+     DO UPDATE SET first_seen = CASE WHEN excluded.first_seen < lesson.first_seen \
+     THEN excluded.first_seen ELSE lesson.first_seen END, \
+     last_seen = CASE WHEN excluded.last_seen > lesson.last_seen \
+     THEN excluded.last_seen ELSE lesson.last_seen END";
 
 /// Goes before the rows; [`KEEP_WAITING`] behind them.
 pub(super) const PUT_WAITING: &str = "INSERT INTO waiting (tenant_id, identity, message_key) ";

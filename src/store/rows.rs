@@ -14,7 +14,7 @@ use super::{Result, StoreError, evidence};
 use crate::domain::{
     Answer, Attribution, Basis, Generation, Identity, Lesson, Mailbox, MailboxKind, Message,
     MessageId, MessageKey, Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
-    lesson::NamedBy,
+    lesson::{NamedBy, Seen},
 };
 use sqlx::{
     ColumnIndex, Decode, Encode, FromRow, Postgres, Row, Sqlite, Type,
@@ -219,6 +219,7 @@ pub(super) struct LessonRow {
     pub(super) address: String,
     pub(super) named_by: String,
     pub(super) first_seen: Micros,
+    pub(super) last_seen: Micros,
 }
 
 impl LessonRow {
@@ -233,7 +234,10 @@ impl LessonRow {
             identity: identity.ok_or_else(|| corrupt(TABLE, "identity"))?,
             address: self.address,
             named_by: named_by.ok_or_else(|| corrupt(TABLE, "named_by"))?,
-            first_seen: self.first_seen.into(),
+            seen: Seen {
+                first: self.first_seen.into(),
+                last: self.last_seen.into(),
+            },
         })
     }
 }

@@ -9,7 +9,8 @@ use crate::on_both_engines;
 use sentby::{
     app::{App, ingest_audit_batch::Batch},
     domain::{
-        Answer, Identity, Lesson, MessageId, Receipt, Revision, TenantId, Verdict, lesson::NamedBy,
+        Answer, Identity, Lesson, MessageId, Receipt, Revision, TenantId, Verdict,
+        lesson::{NamedBy, Seen},
     },
 };
 
@@ -115,7 +116,7 @@ on_both_engines! {
             identity: Identity::Sid(sid(ANNA).to_lowercase().into()),
             address: ANNA.into(),
             named_by: NamedBy::UserId,
-            first_seen: time("2026-03-01T09:00:00Z"),
+            seen: Seen::at(time("2026-03-01T09:00:00Z")),
         }]).await.expect("put");
         tenant.directory_version += 1;
         tenant.taught = true;
@@ -150,8 +151,8 @@ on_both_engines! {
         assert_eq!(db.number(UNSETTLED, TENANT).await, 0);
     }
 
-    /// The earlier time stays, whichever comes first.
-    async fn a_lesson_keeps_its_earliest_time(db: TestDb) {
+    /// From the first event to the last, whichever comes first.
+    async fn a_lesson_keeps_both_its_ends(db: TestDb) {
         let app = db.app_with_tenant().await;
         for at in ["2026-03-04T08:00:00", "2026-03-06T08:00:00", "2026-03-02T08:00:00"] {
             let n = u128::from(at.as_bytes()[9]);
@@ -160,14 +161,15 @@ on_both_engines! {
         let lessons = app.store().lessons(TENANT).await.expect("lessons");
         assert!(lessons.len() >= 3);
         for lesson in &lessons {
-            assert_eq!(lesson.first_seen, time("2026-03-02T08:00:00Z"), "{lesson:?}");
+            let expected = Seen { first: time("2026-03-02T08:00:00Z"), last: time("2026-03-06T08:00:00Z") };
+            assert_eq!(lesson.seen, expected, "{lesson:?}");
         }
         // another process learns from what this one knows not to be current
         let other = db.app().await;
         ingest(&other, TENANT, &[named(1, ANNA, "2026-03-01T08:00:00")]).await;
         ingest(&app, TENANT, &[named(2, ANNA, "2026-03-01T09:00:00")]).await;
         let lessons = app.store().lessons(TENANT).await.expect("lessons");
-        let earliest = lessons.iter().map(|lesson| lesson.first_seen).max();
+        let earliest = lessons.iter().map(|lesson| lesson.seen.first).max();
         assert_eq!(earliest, Some(time("2026-03-01T08:00:00Z")));
     }
 

@@ -165,15 +165,16 @@ impl TestDb {
 
     /// What was learned, and what waits for more.
     async fn lessons(&self, tenant: TenantId) -> Vec<String> {
-        let (first_seen, key) = match &self.config.database {
-            DatabaseUrl::Sqlite(_) => ("first_seen", "lower(hex(message_key))"),
+        let (seen, key) = match &self.config.database {
+            DatabaseUrl::Sqlite(_) => ("first_seen || '|' || last_seen", "lower(hex(message_key))"),
             DatabaseUrl::Postgres(_) => (
-                "(extract(epoch FROM first_seen) * 1000000)::bigint",
+                "(extract(epoch FROM first_seen) * 1000000)::bigint || '|' || \
+                 (extract(epoch FROM last_seen) * 1000000)::bigint",
                 "replace(message_key::text, '-', '')",
             ),
         };
         let sql = format!(
-            "SELECT identity || '|' || address || '|' || named_by || '|' || {first_seen} \
+            "SELECT identity || '|' || address || '|' || named_by || '|' || {seen} \
              FROM lesson WHERE tenant_id = $1 \
              UNION ALL SELECT identity || '|' || {key} FROM waiting WHERE tenant_id = $1 \
              ORDER BY 1"

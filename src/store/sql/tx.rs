@@ -123,9 +123,10 @@ where
                     .push_bind(lesson.identity.to_string())
                     .push_bind(lesson.address.clone())
                     .push_bind(lesson.named_by.name())
-                    .push_bind(Micros::from(lesson.first_seen));
+                    .push_bind(Micros::from(lesson.seen.first))
+                    .push_bind(Micros::from(lesson.seen.last));
             });
-            statement.push(queries::KEEP_EARLIER);
+            statement.push(queries::KEEP_BOTH_ENDS);
             statement
                 .build()
                 .persistent(false)
