@@ -15,7 +15,13 @@ struct Stored {
     events: Vec<Event>,
     #[prost(bool, tag = "2")]
     truncated: bool,
+    /// See [`FORMAT`].
+    #[prost(uint32, tag = "3")]
+    format: u32,
 }
+
+/// 1: the flag for doubtful SIDs is there. Before, it was not known.
+const FORMAT: u32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 struct Event {
@@ -63,6 +69,7 @@ pub(super) fn encode(evidence: &Evidence) -> Vec<u8> {
     Stored {
         events: evidence.events().map(encode_event).collect(),
         truncated: evidence.is_truncated(),
+        format: FORMAT,
     }
     .encode_to_vec()
 }
@@ -70,12 +77,21 @@ pub(super) fn encode(evidence: &Evidence) -> Vec<u8> {
 pub(super) fn decode(bytes: &[u8]) -> Result<Evidence> {
     let stored =
         Stored::decode(bytes).map_err(|error| StoreError::Corrupt(format!("evidence: {error}")))?;
-    let events: Vec<SendEvent> = stored
+    let mut events: Vec<SendEvent> = stored
         .events
         .into_iter()
         .map(decode_event)
         .collect::<Result<_>>()?;
+    if stored.format < FORMAT {
+        events.iter_mut().for_each(doubt);
+    }
     Ok(Evidence::restore(events, stored.truncated))
+}
+
+/// A Send is written for owners and administrators only.
+fn doubt(event: &mut SendEvent) {
+    event.sid_is_doubtful =
+        event.operation == Operation::Send && event.owner_is_actor == Some(false) && !event.admin;
 }
 
 fn encode_event(event: &SendEvent) -> Event {
@@ -147,4 +163,38 @@ fn decode_event(event: Event) -> Result<SendEvent> {
         sent_as: event.sent_as,
         sent_as_guid: optional(event.sent_as_guid)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::attribute::tests::event;
+
+    /// Equal to what the same record gives today, so that it is no second evidence.
+    #[test]
+    fn what_an_older_program_wrote_is_doubted() {
+        let send = |owner_is_actor, admin| SendEvent {
+            operation: Operation::Send,
+            owner_is_actor,
+            admin,
+            ..event(1)
+        };
+        for (event, doubtful) in [
+            (send(Some(false), false), true),
+            (send(Some(false), true), false),
+            (send(Some(true), false), false),
+            (send(None, false), false),
+            (event(2), false),
+        ] {
+            let older = Stored {
+                events: vec![encode_event(&event)],
+                ..Stored::default()
+            };
+            let evidence = decode(&older.encode_to_vec()).expect("evidence");
+            let read = evidence.events().next().expect("an event");
+            assert_eq!(read.sid_is_doubtful, doubtful, "{event:?}");
+            let now = Evidence::restore([event.clone()], false);
+            assert_eq!(decode(&encode(&now)).expect("evidence"), now);
+        }
+    }
 }
