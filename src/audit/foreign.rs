@@ -7,6 +7,11 @@ use crate::domain::TenantId;
 /// Bytes of another tenant are never stored, so what cannot be taken in is searched for its
 /// name, however deep it stands in whatever envelope.
 pub(super) fn names_another_tenant(bytes: &[u8], tenant: TenantId) -> bool {
+    // UTF-16 of which the mark is lost: every other byte is 0
+    if memchr::memchr(0, bytes).is_some() {
+        let text: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
+        return names_another_tenant(&text, tenant);
+    }
     memchr3_iter(b'o', b'O', b't', bytes).any(|at| {
         let (before, rest) = bytes.split_at(at);
         named(before, rest)
@@ -101,5 +106,17 @@ mod tests {
             assert!(!names(mine), "{text}");
             assert!(!names(&mine.to_uppercase()), "{text}");
         }
+    }
+
+    #[test]
+    fn without_the_mark_of_its_encoding() {
+        let tenant = TenantId::parse("79dc228f-c8f2-4016-8bf0-b990b6c72e98").expect("a GUID");
+        let text = r#"{"OrganizationId":"11111111-2222-3333-4444-555555555555"}"#;
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert!(names_another_tenant(&little, tenant) && names_another_tenant(&big, tenant));
+        let mine = text.replace("11111111-2222-3333-4444-555555555555", &tenant.to_string());
+        let mine: Vec<u8> = mine.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(!names_another_tenant(&mine, tenant));
     }
 }
