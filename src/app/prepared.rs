@@ -2,7 +2,7 @@
 
 use super::{Error, Result, ingest_audit_batch::Batch, now, secret::Secret};
 use crate::{
-    audit::{self, Decoded},
+    audit::{self, Decoded, Problem},
     domain::{
         AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, Receipt,
         RecordProblem, SendEvent,
@@ -31,7 +31,7 @@ pub(super) struct Prepared {
 }
 
 /// Decodes all records and sorts them out.
-pub(super) fn prepare(batch: &Batch, secret: &Secret) -> Result<Prepared> {
+pub(super) fn prepare(batch: &Batch, secret: &Secret) -> super::Result<Prepared> {
     if let Some(error) = audit::microsoft_error(&batch.content) {
         return Err(Error::ContentIsAnError { code: error.code });
     }
@@ -60,7 +60,7 @@ impl Prepared {
         let receipt = &mut self.receipt;
         let index = receipt.received;
         receipt.received += 1;
-        match record.decoded {
+        match not_of_the_future(record.decoded) {
             Ok(Decoded::Send { message, event }) => {
                 let id = message.id().cloned();
                 let (_, events) = self
@@ -104,4 +104,23 @@ impl Prepared {
             }
         }
     }
+}
+
+/// A clock that is ahead of ours, anywhere on the way: two days, in microseconds.
+const CLOCK_SKEW: i64 = 2 * 24 * 3_600 * 1_000_000;
+
+/// The newest name of a person counts, so one record of the future would decide it for years.
+fn not_of_the_future(decoded: Result<Decoded, Problem>) -> Result<Decoded, Problem> {
+    let time = match &decoded {
+        Ok(Decoded::Send { event, .. }) => event.time,
+        Ok(Decoded::Admin(change)) => change.time,
+        _ => return decoded,
+    };
+    if time.micros() <= now().micros() + CLOCK_SKEW {
+        return decoded;
+    }
+    Err(Problem {
+        reason: QuarantineReason::InvalidField,
+        detail: "CreationTime is in the future".into(),
+    })
 }

@@ -14,6 +14,30 @@ const ANNA: &str = "anna@contoso.com";
 const AT: &str = "2026-03-01T09:00:00";
 
 on_both_engines! {
+    /// The newest name of a person counts: one record of the future would decide it for years.
+    async fn a_record_of_the_future_waits_in_quarantine(db: TestDb) {
+        let server = TestServer::with_tenant(&db).await;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let in_days = |days: u64| {
+            let seconds = now.as_secs() + days * 24 * 3_600;
+            let time = prost_types::Timestamp { seconds: seconds as i64, nanos: 0 };
+            time.to_string()
+        };
+        let records = [
+            Record::mailbox_side(1, ANNA, "<A@x>", &in_days(1)).json(),
+            Record::mailbox_side(2, ANNA, "<B@x>", &in_days(3)).json(),
+            Record::admin("Set-Mailbox", 3, &[("AuditDelegate", "Update")])
+                .set("CreationTime", in_days(30))
+                .json(),
+        ];
+        let response = server.post(records.join("\n")).await.expect("ingested");
+        assert_eq!(counts(&response), [3, 1, 0, 0, 2]);
+        for problem in &response.problems {
+            assert_eq!(problem.reason(), Why::InvalidField);
+            assert!(problem.detail.contains("in the future"), "{problem:?}");
+        }
+    }
+
     /// One batch with everything in it: the counts add up, each problem is told.
     async fn a_batch_is_accounted_for(db: TestDb) {
         let server = TestServer::with_tenant(&db).await;
