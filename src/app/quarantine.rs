@@ -11,8 +11,8 @@ use crate::{
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Stores one copy of each record while the tenant has room for it. Tells of how many of the
-/// records there is no copy. Only a batch with such records reads anything.
+/// Stores one copy of each record while the tenant has room for it. Tells for how many there
+/// was none; another tenant's are not counted, which never have one. Only a batch with such records reads anything.
 pub(super) async fn quarantine(tx: &mut dyn Tx, records: &[QuarantinedRecord]) -> Result<u64> {
     if records.is_empty() {
         return Ok(0);
@@ -25,8 +25,9 @@ pub(super) async fn quarantine(tx: &mut dyn Tx, records: &[QuarantinedRecord]) -
         let new = admit(tx, records, &mut has_copy).await?;
         tx.put_quarantined(&new).await?;
     }
-    let without =
-        |record: &&QuarantinedRecord| !has_copy.get(&record.digest).is_some_and(|has| *has);
+    let without = |record: &&QuarantinedRecord| {
+        record.bytes.is_some() && !has_copy.get(&record.digest).is_some_and(|has| *has)
+    };
     Ok(records.iter().filter(without).count() as u64)
 }
 

@@ -68,7 +68,8 @@ Then:
   sentby lookup --tenant GUID '<message-id@…>'
 
 Exit code: 0 only if every record of every file was received and accounted for. Quarantined
-records are accounted for: they do not fail the import, and the summary tells of them.";
+records are accounted for, and the summary tells of them; only those fail the import of which
+there is no copy, because the quarantine is full.";
 
 /// Batches read ahead of the sending: together with those in flight they bound the memory.
 const READ_AHEAD: usize = 2;
@@ -104,7 +105,7 @@ impl Import {
         for line in summary.complaints(self.json) {
             eprintln!("{line}");
         }
-        Ok(if summary.is_accounted() {
+        Ok(if summary.is_kept() {
             Outcome::Done
         } else {
             Outcome::No

@@ -255,7 +255,10 @@ fn what_is_in_quarantine_is_shown_and_retried() {
     let told = succeeded(&import);
     let command = format!("sentby quarantine list --tenant {tenant}");
     assert!(told.contains(&command), "{told}");
-    assert!(told.contains("1 of them without a copy"), "{told}");
+    assert!(
+        !told.contains("without a copy"),
+        "another tenant's never has one: {told}"
+    );
 
     let list = |more: &[&str]| run(&[&["quarantine", "list"], &common[..], more].concat());
     let table = succeeded(&list(&[]));

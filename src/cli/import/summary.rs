@@ -181,6 +181,11 @@ impl Summary {
         self.accounted
     }
 
+    /// Every record is stored in some way, or of no interest.
+    pub fn is_kept(&self) -> bool {
+        self.accounted && self.quarantined_without_copy == 0
+    }
+
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
@@ -236,7 +241,8 @@ impl Summary {
             if self.quarantined_without_copy > 0 {
                 let without = show::count(self.quarantined_without_copy);
                 lines.push(format!(
-                    "  {without} of them without a copy: another tenant's, or the quarantine is full"
+                    "  {without} of them without a copy, as the quarantine is full: keep these files, \
+                     and import them again when there is room"
                 ));
             }
             let tenant = self.tenant;
