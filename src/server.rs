@@ -21,8 +21,8 @@ use tower::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often work that another process left is looked for.
 const RESUME: Duration = Duration::from_secs(60);
-/// How often that comes before what has expired is deleted again: once an hour.
-const RESUMES_AN_EXPIRY: u32 = 60;
+/// How often what has expired is deleted.
+const EXPIRE: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -160,17 +160,18 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .layer(layers::EdgeLayer)
 }
 
-/// What is done unasked: ends what a call or another process began and did not end, and
-/// deletes what has expired. At the start, when a call says so, and now and then: for replicas
-/// that died since, and for what expires meanwhile.
+/// What is done unasked.
 pub async fn housekeeping(app: Arc<App>) {
-    for round in (0..RESUMES_AN_EXPIRY).cycle() {
+    tokio::join!(resume(&app), expire(&app));
+}
+
+/// Ends what a call or another process began and did not end: at the start, when a call says
+/// so, and now and then for replicas that died since.
+async fn resume(app: &Arc<App>) {
+    loop {
         let resumed = app.detached(|app| async move { app.resume_reattribution().await });
         if let Err(error) = resumed.await {
             tracing::warn!(%error, "cannot look for changed directories yet");
-        }
-        if round == 0 {
-            expire(&app).await;
         }
         let _ = tokio::time::timeout(RESUME, app.unsettled()).await;
     }
@@ -178,9 +179,12 @@ pub async fn housekeeping(app: Arc<App>) {
 
 /// Deletes what has expired; if that fails it is done the next time.
 async fn expire(app: &Arc<App>) {
-    let expired = app.detached(|app| async move { app.expire().await });
-    if let Err(error) = expired.await {
-        tracing::warn!(%error, "cannot delete what has expired yet");
+    loop {
+        let expired = app.detached(|app| async move { app.expire().await });
+        if let Err(error) = expired.await {
+            tracing::warn!(%error, "cannot delete what has expired yet");
+        }
+        tokio::time::sleep(EXPIRE).await;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     domain::{ChangeKind, Directory, Message, MessageKey, Revision, Tenant, TenantId},
     store::{Tx, retrying},
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// Messages judged anew in one transaction: other writers wait no longer than for a batch.
 const CHUNK: u32 = 1_000;
@@ -51,18 +51,30 @@ impl App {
         self.unsettled.notified().await;
     }
 
-    /// Goes on where another call or another process stopped. Several may do so at once. A
-    /// tenant that fails does not keep the others from it.
+    /// Goes on where another call or another process stopped. Several may do so at once. The
+    /// tenants take turns, and one that fails does not keep the others from it.
     pub async fn resume_reattribution(&self) -> Result<()> {
-        for tenant in self.store.tenants_to_reattribute().await? {
-            match self.reattribute(tenant, Until::Settled).await {
-                Ok((reattributed, _)) => {
-                    tracing::info!(%tenant, reattributed, "a changed directory reached all messages");
-                }
-                Err(error) => {
-                    tracing::warn!(%tenant, %error, "a changed directory has not reached all messages");
+        let mut tenants = self.store.tenants_to_reattribute().await?;
+        let mut reattributed: HashMap<TenantId, u64> = HashMap::new();
+        while !tenants.is_empty() {
+            let mut unsettled = Vec::new();
+            for tenant in tenants {
+                let sum = reattributed.entry(tenant).or_default();
+                match retrying(|| self.reattribute_chunk(tenant)).await {
+                    Ok((count, after)) => {
+                        *sum += count;
+                        if after.is_settled() {
+                            tracing::info!(%tenant, reattributed = *sum, "a changed directory reached all messages");
+                        } else {
+                            unsettled.push(tenant);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%tenant, %error, "a changed directory has not reached all messages");
+                    }
                 }
             }
+            tenants = unsettled;
         }
         Ok(())
     }
