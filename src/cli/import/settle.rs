@@ -5,13 +5,14 @@ use super::super::{
     status::Refused,
 };
 use crate::{domain::TenantId, pb::GetTenantRequest};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The server goes on by itself: whoever does not wait loses nothing.
 pub(super) async fn wait(api: &Api, tenant: TenantId) -> Result<(), Refused> {
-    let mut told = false;
+    let (start, mut told) = (Instant::now(), false);
     loop {
         let get = GetTenantRequest {
             tenant_id: tenant.to_string(),
@@ -23,6 +24,10 @@ pub(super) async fn wait(api: &Api, tenant: TenantId) -> Result<(), Refused> {
         if !told {
             eprintln!("judging stored messages anew: the records taught who somebody is");
             told = true;
+        }
+        if start.elapsed() > PATIENCE {
+            eprintln!("that goes on by itself; GetTenant says `settling` until it is done");
+            return Ok(());
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
