@@ -5,13 +5,16 @@ use super::{
     directories::{learn, note_waiting},
     now,
     prepared::Prepared,
-    reattribute::{Until, judge_anew},
+    reattribute::{Anew, Until, judge_anew},
 };
 use crate::{
     domain::{AdminChange, ChangeKind, Directory, Message, MessageKey, Receipt, Revision, Tenant},
     store::Tx,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 /// What a batch teaches reaches older messages before the batch is acknowledged, up to this
 /// number of transactions. More is rare, and goes on behind its back.
@@ -45,10 +48,9 @@ impl App {
         note_waiting(tx, &directory, &rows.dirty).await?;
 
         // most often these are all that a lesson touches
-        let mut anew = judge_anew(tx, &mut tenant, directory, revision).await?;
-        receipt.changed_messages += rows.reattributed + anew.messages.len() as u64;
-        rows.dirty.append(&mut anew.messages);
-        rows.changes.append(&mut anew.changes);
+        let anew = judge_anew(tx, &mut tenant, directory, revision).await?;
+        let directory = rows.add(anew);
+        receipt.changed_messages += rows.reattributed;
 
         for event in prepared.all_events() {
             tenant.readiness.see(event.side, event.time);
@@ -64,7 +66,7 @@ impl App {
         rows.touched.append(&mut rows.dirty);
         Ok(Merged {
             tenant,
-            directory: anew.directory,
+            directory,
             receipt,
             messages: rows.touched,
         })
@@ -103,6 +105,24 @@ struct Rows {
     reattributed: u64,
     kept: u64,
     repeated: u64,
+}
+
+impl Rows {
+    /// One of them may be of the batch itself: an old message has just taught who it names.
+    /// For everybody else it was created, or changed, once. The directory after it.
+    fn add(&mut self, anew: Anew) -> Arc<Directory> {
+        let again: HashSet<MessageKey> = anew.messages.iter().map(|m| m.key).collect();
+        let before = self.dirty.len();
+        self.dirty.retain(|message| !again.contains(&message.key));
+        let twice = before - self.dirty.len();
+        self.reattributed += (again.len() - twice) as u64;
+        self.dirty.extend(anew.messages);
+        let told: HashSet<MessageKey> = self.changes.iter().map(|(key, _)| *key).collect();
+        let new = anew.changes.into_iter();
+        self.changes
+            .extend(new.filter(|(key, _)| !told.contains(key)));
+        anew.directory
+    }
 }
 
 async fn read_and_merge(

@@ -151,6 +151,30 @@ on_both_engines! {
         assert_eq!(db.number(UNSETTLED, TENANT).await, 0);
     }
 
+    /// While that goes on, a batch may bring what an old message teaches about: its own message
+    /// is created once.
+    async fn a_batch_among_old_messages_tells_each_change_once(db: TestDb) {
+        let app = db.app_with_tenant().await;
+        ingest(&app, TENANT, &[named(10, ANNA, NOON)]).await;
+        db.execute("DELETE FROM lesson").await;
+        let mut tx = app.store().begin(TENANT).await.expect("begun").expect("a tenant");
+        let mut tenant = tx.tenant().clone();
+        tenant.directory_version += 1;
+        tenant.reattribute_after = Some(uuid::Uuid::nil());
+        tx.put_tenant(&tenant).await.expect("put");
+        tx.commit().await.expect("committed");
+
+        let app = db.app().await;
+        let receipt = ingest(&app, TENANT, &[by_sid(1)]).await;
+        assert_eq!(receipt.changed_messages, 1);
+        assert_eq!(answer(&app, TENANT, "S1@x").await.attribution.agent.as_deref(), Some(ANNA));
+        let packed = "SELECT CAST(length(messages) AS bigint) FROM change WHERE tenant_id = $1 \
+                      ORDER BY revision DESC LIMIT 1";
+        assert_eq!(db.number(packed, TENANT).await, 17, "a kind and a key");
+        assert_eq!((db.number(WAITING, TENANT).await, db.number(UNSETTLED, TENANT).await), (0, 0));
+        db.assert_gapless(TENANT).await;
+    }
+
     /// From the first event to the last, whichever comes first.
     async fn a_lesson_keeps_both_its_ends(db: TestDb) {
         let app = db.app_with_tenant().await;
