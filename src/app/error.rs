@@ -27,8 +27,9 @@ pub enum Error {
     )]
     ContentIsAnError { code: String },
     #[error(
-        "the content is no form of audit records that sentby reads: send a JSON array, JSON \
-         objects one after another, or CSV with an AuditData column"
+        "the content is no form of audit records that sentby reads: send a JSON array, a page of \
+         them (`value`, `records`, `results`), JSON objects one after another, or CSV with a \
+         column AuditData, RawEventData, event.original or _raw"
     )]
     ContentNotRecognised,
     #[error("the page token is damaged or of another deployment: start again without it")]

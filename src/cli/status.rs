@@ -124,9 +124,7 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "this is Microsoft's answer to a failed request: repair what its code says and \
              fetch again"
         }
-        ErrorReason::ContentNotRecognised => {
-            "give a content blob (JSON array), JSON lines, or a CSV export with an AuditData column"
-        }
+        ErrorReason::ContentNotRecognised => "`sentby import --help` tells what it reads",
         ErrorReason::AddressTaken => {
             "the address belongs to another mailbox of the register: remove it there first \
              (TenantService/PutMailboxes)"

@@ -82,10 +82,12 @@ fn cut(content: Box<dyn Read>, cutter: &mut Cutter<'_>) -> Result<Option<String>
         Ok(Err(unknown)) => {
             return Ok(Some(match hint(&start) {
                 Some(hint) => format!("not taken in: {hint}"),
-                None => format!(
-                    "not taken in: {unknown}. It reads JSON arrays and JSON lines of audit \
-                     records, and CSV with an AuditData column"
-                ),
+                None => {
+                    format!(
+                        "not taken in: {unknown}. It reads JSON arrays, pages and lines of audit records, \
+                     and CSV with a column such as AuditData: sentby import --help"
+                    )
+                }
             }));
         }
         Err(error) => return Ok(Some(unreadable(&error))),
