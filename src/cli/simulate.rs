@@ -11,6 +11,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// Make a feed as Microsoft would deliver it, and the truth about it.
@@ -44,7 +45,7 @@ pub(super) struct Simulate {
     /// When the first message is sent
     #[arg(long, value_name = "TIME", default_value = "2026-03-02T00:00:00Z", value_parser = start)]
     start: Moment,
-    /// Over so many days the messages are spread
+    /// Over so many days the messages are spread; up to now at most
     #[arg(long, value_name = "N", default_value_t = 14,
         value_parser = clap::value_parser!(u32).range(1..=3_650))]
     days: u32,
@@ -84,8 +85,10 @@ impl Simulate {
     }
 
     pub fn run(self) -> anyhow::Result<Outcome> {
+        let plan = self.plan();
+        check_is_past(&plan)?;
         make_empty(&self.out)?;
-        let summary = simulate::write(&self.plan(), &self.out, self.gzip, |_| {})
+        let summary = simulate::write(&plan, &self.out, self.gzip, |_| {})
             .with_context(|| format!("cannot write {}", self.out.display()))?;
         writeln!(io::stdout(), "{}", told(&summary, &self.out))?;
         Ok(Outcome::Done)
@@ -111,6 +114,21 @@ impl Simulate {
             ..Plan::default()
         }
     }
+}
+
+/// What is not past waits in quarantine, and no answer would be as it should.
+fn check_is_past(plan: &Plan) -> Result<(), Usage> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_millis());
+    let end = plan.start.plus_ms(i64::from(plan.days) * 86_400_000);
+    if i128::from(end.ms()) <= now.cast_signed() {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "the messages would be sent up to {}Z, which is not past: give an earlier --start, or \
+         fewer --days",
+        end.native()
+    )))
 }
 
 /// Nothing is overwritten, and nothing that is there becomes a part of the feed.

@@ -44,7 +44,7 @@ Examples:
   sentby verify feed/truth.csv
   sentby verify --server http://127.0.0.1:50051 feed/truth.csv
 
-Exit code: 0 only if all are equal.";
+Exit code: 0 only if there are rows and all are equal.";
 
 impl Verify {
     pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
@@ -146,8 +146,9 @@ impl Report {
         self.stories.values().map(|(_, differ)| differ).sum()
     }
 
+    /// Nothing compared is nothing proved.
     pub fn is_equal(&self) -> bool {
-        self.differ() == 0
+        self.rows() > 0 && self.differ() == 0
     }
 
     /// Those that differ, so far as they are shown.

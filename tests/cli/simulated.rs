@@ -93,6 +93,41 @@ fn a_simulated_feed_is_answered_as_it_happened() {
     assert!(told.contains("Equal: 0 of 1 row"), "{told}");
 }
 
+/// A comparison of nothing must not look like a success.
+#[test]
+fn nothing_proves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("feed");
+    simulate(&out, &["--messages", "20"]);
+    let rows = fs::read_to_string(out.join("truth.csv")).expect("rows");
+    let header = folder.path().join("header.csv");
+    fs::write(&header, rows.lines().next().expect("a header")).expect("written");
+    let database = url(&folder.path().join("a.db"));
+    import(&out, &database, &summary(&out)["tenants"][0]);
+    let verified = run(&[
+        "verify",
+        "--database",
+        &database,
+        &header.display().to_string(),
+    ]);
+    assert_eq!(
+        verified.status.code(),
+        Some(1),
+        "{}",
+        text(&verified.stderr)
+    );
+
+    let out = folder.path().join("future").display().to_string();
+    let refused = run(&["simulate", "--start", "2098-01-01T00:00:00Z", "--out", &out]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("--start"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert!(!Path::new(&out).exists());
+}
+
 #[test]
 fn a_feed_is_written_into_an_empty_directory_only() {
     let folder = tempfile::tempdir().expect("a folder");
