@@ -4,7 +4,7 @@ use crate::{
     domain::{BatchId, Revision, TenantId, Timestamp},
     store::{AsContended, StoreError},
 };
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,7 +15,8 @@ pub struct FieldError {
     pub why: String,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// One error may answer several callers whose batches were written together.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("{}", fields(.0))]
     Invalid(Vec<FieldError>),
@@ -64,7 +65,7 @@ pub enum Error {
     #[error("revision {asked} of the tenant is not here (yet); this is revision {as_of}")]
     RevisionNotReached { asked: Revision, as_of: Revision },
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Arc<StoreError>),
     /// A bug of ours; the text goes to the log, never to the caller.
     #[error("{0}")]
     Bug(String),
@@ -80,6 +81,12 @@ impl Error {
 
     pub fn bug(what: &impl Display) -> Self {
         Self::Bug(what.to_string())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
     }
 }
 

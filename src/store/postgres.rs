@@ -2,13 +2,13 @@
 
 use super::{
     Result, StoreError, queries,
-    rows::{AdminChangeRow, MessageRow, Micros, QuarantineRow},
+    rows::{AdminChangeRow, AuditBatchRow, MessageRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
-    query,
+    query, query_as,
 };
 use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
@@ -63,7 +63,15 @@ const PUT_ADMIN_CHANGES: &str = concat!(
     queries::insert_admin_changes!(),
     "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], \
      $6::text[], $7::text[], $8::boolean[], $9::text[])",
-    queries::if_new!()
+    queries::if_new!(),
+    queries::returning_changes!()
+);
+
+const PUT_AUDIT_BATCHES: &str = concat!(
+    queries::insert_audit_batches!(),
+    "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], \
+     $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], \
+     $12::bigint[], $13::bigint[], $14::bigint[], $15::text[])"
 );
 
 const PUT_QUARANTINED: &str = concat!(
@@ -82,6 +90,7 @@ impl Engine for Postgres {
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 
+    const AUDIT_BATCHES: &'static str = queries::audit_batches!("= ANY($2)");
     const QUARANTINED_SIZES: &'static str = queries::quarantined!("size AS value", "= ANY($2)");
     const QUARANTINED_COPIES: &'static str =
         queries::quarantined!("bytes AS value", "= ANY($2) AND bytes IS NOT NULL");
@@ -142,8 +151,8 @@ impl Engine for Postgres {
     async fn put_admin_changes(
         connection: &mut PgConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<u64, sqlx::Error> {
-        let done = query(PUT_ADMIN_CHANGES)
+    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+        query_as(PUT_ADMIN_CHANGES)
             .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
             .bind(rows.iter().map(|r| r.record_id).collect::<Vec<Uuid>>()) // $2
             .bind(rows.iter().map(|r| r.digest).collect::<Vec<Uuid>>()) // $3
@@ -157,9 +166,43 @@ impl Engine for Postgres {
                     .map(|r| r.parameters.as_str())
                     .collect::<Vec<_>>(),
             ) // $9
+            .fetch_all(connection)
+            .await
+    }
+
+    async fn put_audit_batches(
+        connection: &mut PgConnection,
+        rows: Vec<AuditBatchRow>,
+    ) -> Result<(), sqlx::Error> {
+        let numbers = |of: fn(&AuditBatchRow) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
+        let texts = |of: fn(&AuditBatchRow) -> &str| rows.iter().map(of).collect::<Vec<&str>>();
+        query(PUT_AUDIT_BATCHES)
+            .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
+            .bind(rows.iter().map(|r| r.batch_id).collect::<Vec<Uuid>>()) // $2
+            .bind(
+                rows.iter()
+                    .map(|r| r.request_id.as_deref())
+                    .collect::<Vec<_>>(),
+            ) // $3
+            .bind(
+                rows.iter()
+                    .map(|r| r.content_digest)
+                    .collect::<Vec<Option<Uuid>>>(),
+            ) // $4
+            .bind(texts(|r| &r.source)) // $5
+            .bind(rows.iter().map(|r| r.received_at).collect::<Vec<Micros>>()) // $6
+            .bind(numbers(|r| r.received)) // $7
+            .bind(numbers(|r| r.kept)) // $8
+            .bind(numbers(|r| r.repeated)) // $9
+            .bind(numbers(|r| r.ignored)) // $10
+            .bind(numbers(|r| r.quarantined)) // $11
+            .bind(numbers(|r| r.quarantined_without_copy)) // $12
+            .bind(numbers(|r| r.changed_messages)) // $13
+            .bind(numbers(|r| r.revision)) // $14
+            .bind(texts(|r| &r.details)) // $15
             .execute(connection)
             .await?;
-        Ok(done.rows_affected())
+        Ok(())
     }
 
     async fn put_quarantined(

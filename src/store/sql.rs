@@ -65,6 +65,9 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
+    /// [`queries::audit_batches`] of the ids `$2`.
+    const AUDIT_BATCHES: &'static str;
+
     /// [`queries::quarantined`] of the digests `$2`: the sizes, and the bytes.
     const QUARANTINED_SIZES: &'static str;
     const QUARANTINED_COPIES: &'static str;
@@ -88,11 +91,17 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         rows: Vec<MessageRow>,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Inserts what is not there yet, in bulk; tells how many that were.
+    /// Inserts what is not there yet, in bulk; tells the record ids and digests of that.
     fn put_admin_changes(
         connection: &mut Self::Connection,
         rows: Vec<AdminChangeRow>,
-    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(Uuid, Uuid)>, sqlx::Error>> + Send;
+
+    /// Inserts rows of one tenant, in bulk.
+    fn put_audit_batches(
+        connection: &mut Self::Connection,
+        rows: Vec<AuditBatchRow>,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Inserts what is not there yet, in bulk.
     fn put_quarantined(

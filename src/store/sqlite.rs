@@ -2,7 +2,7 @@
 
 use super::{
     queries,
-    rows::{AdminChangeRow, MessageRow, QuarantineRow},
+    rows::{AdminChangeRow, AuditBatchRow, MessageRow, QuarantineRow},
     sql::{Engine, SqlStore},
 };
 use sqlx::{
@@ -47,6 +47,8 @@ impl Engine for Sqlite {
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 
+    const AUDIT_BATCHES: &'static str =
+        queries::audit_batches!("IN (SELECT unhex(value) FROM json_each($2))");
     const QUARANTINED_SIZES: &'static str = queries::quarantined!(
         "size AS value",
         "IN (SELECT unhex(value) FROM json_each($2))"
@@ -106,8 +108,8 @@ impl Engine for Sqlite {
     async fn put_admin_changes(
         connection: &mut SqliteConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<u64, sqlx::Error> {
-        let mut new = 0;
+    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+        let mut new = Vec::new();
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let mut statement = QueryBuilder::new(queries::insert_admin_changes!());
@@ -123,10 +125,45 @@ impl Engine for Sqlite {
                     .push_bind(row.failed)
                     .push_bind(row.parameters);
             });
-            let statement = statement.push(queries::if_new!()).build();
-            new += statement.execute(&mut *connection).await?.rows_affected();
+            let statement = statement.push(queries::if_new!());
+            let statement = statement.push(queries::returning_changes!());
+            let some: Vec<(Uuid, Uuid)> = statement
+                .build_query_as()
+                .fetch_all(&mut *connection)
+                .await?;
+            new.extend(some);
         }
         Ok(new)
+    }
+
+    async fn put_audit_batches(
+        connection: &mut SqliteConnection,
+        rows: Vec<AuditBatchRow>,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut statement = QueryBuilder::new(queries::insert_audit_batches!());
+            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
+                values
+                    .push_bind(row.tenant_id)
+                    .push_bind(row.batch_id)
+                    .push_bind(row.request_id)
+                    .push_bind(row.content_digest)
+                    .push_bind(row.source)
+                    .push_bind(row.received_at)
+                    .push_bind(row.received)
+                    .push_bind(row.kept)
+                    .push_bind(row.repeated)
+                    .push_bind(row.ignored)
+                    .push_bind(row.quarantined)
+                    .push_bind(row.quarantined_without_copy)
+                    .push_bind(row.changed_messages)
+                    .push_bind(row.revision)
+                    .push_bind(row.details);
+            });
+            statement.build().execute(&mut *connection).await?;
+        }
+        Ok(())
     }
 
     async fn put_quarantined(
@@ -143,7 +180,7 @@ impl Engine for Sqlite {
                     .push_bind(row.reason)
                     .push_bind(row.detail)
                     .push_bind(row.received_at)
-                    .push_bind(row.bytes);
+                    .push_bind(row.bytes.map(Vec::from));
             });
             let statement = statement.push(queries::if_new!()).build();
             statement.execute(&mut *connection).await?;

@@ -38,7 +38,7 @@ fn record(n: u128, received_at: Timestamp) -> QuarantinedRecord {
         reason: QuarantineReason::Malformed,
         detail: String::new(),
         received_at,
-        bytes: Some(vec![1]),
+        bytes: Some(vec![1].into()),
     }
 }
 
@@ -92,9 +92,9 @@ on_both_engines! {
         let bare = batch(2, time("2026-03-01T09:00:00Z"));
         for written in [full, bare] {
             write(&app, TENANT, async |tx| {
-                assert_eq!(tx.audit_batch(written.id).await.expect("read"), None);
-                tx.put_audit_batch(&written).await.expect("put");
-                assert_eq!(tx.audit_batch(written.id).await.expect("read"), Some(written.clone()));
+                assert_eq!(tx.audit_batches(&[written.id]).await.expect("read"), []);
+                tx.put_audit_batches(std::slice::from_ref(&written)).await.expect("put");
+                assert_eq!(tx.audit_batches(&[written.id]).await.expect("read"), [written.clone()]);
             }).await;
             let store = app.store();
             assert_eq!(store.audit_batch(TENANT, written.id).await.expect("read"), Some(written.clone()));
@@ -109,11 +109,11 @@ on_both_engines! {
         register(&app, OTHER_TENANT).await;
         let at = time("2026-03-01T09:00:00.000007Z");
         let copy = QuarantinedRecord {
-            bytes: Some(vec![0, 0xff, b'\'']),
+            bytes: Some(vec![0, 0xff, b'\''].into()),
             detail: "\u{fc} cut off".into(),
             ..record(1, at)
         };
-        let empty = QuarantinedRecord { bytes: Some(vec![]), ..record(2, at) };
+        let empty = QuarantinedRecord { bytes: Some(vec![].into()), ..record(2, at) };
         let none = QuarantinedRecord { bytes: None, ..record(3, at) };
         let records = [copy.clone(), empty.clone(), none.clone(), copy.clone()];
         write(&app, OTHER_TENANT, async |tx| {
@@ -159,7 +159,7 @@ on_both_engines! {
         for tenant in [TENANT, OTHER_TENANT] {
             write(&app, tenant, async |tx| {
                 for (n, days) in [(1, 0.0), (2, 6.9), (3, 7.1), (4, 29.9), (5, 30.1)] {
-                    tx.put_audit_batch(&batch(n, days_ago(days))).await.expect("put");
+                    tx.put_audit_batches(&[batch(n, days_ago(days))]).await.expect("put");
                     tx.put_quarantined(&[record(n, days_ago(days))]).await.expect("put");
                 }
             }).await;
@@ -179,7 +179,7 @@ on_both_engines! {
         write(&app, TENANT, async |tx| {
             for n in 0..50u32 {
                 let at = Timestamp::from_micros(time("2026-03-01T00:00:00Z").micros() + i64::from(n));
-                tx.put_audit_batch(&batch(u128::from(n), at)).await.expect("put");
+                tx.put_audit_batches(&[batch(u128::from(n), at)]).await.expect("put");
             }
         }).await;
         let before = time("2026-03-02T00:00:00Z");

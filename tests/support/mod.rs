@@ -105,6 +105,7 @@ impl TestDb {
             key_file: None,
             cache: CacheKind::Memory,
             cache_entries: 10_000,
+            ingest_memory: 32 << 20,
             log: "off".into(),
             log_format: LogFormat::Text,
         };

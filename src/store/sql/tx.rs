@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sqlx::{
     Encode, Executor, FromRow, IntoArguments, QueryBuilder, Transaction, Type, query, query_as,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// Rows of one statement with a list of them.
@@ -195,10 +195,14 @@ where
         Ok(())
     }
 
-    async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64> {
+    async fn put_admin_changes(
+        &mut self,
+        changes: &[AdminChange],
+    ) -> Result<HashSet<(Uuid, Uuid)>> {
         let tenant = self.tenant.id;
         let rows = changes.iter().map(|c| AdminChangeRow::of(tenant, c));
-        Ok(E::put_admin_changes(&mut self.tx, rows.collect()).await?)
+        let new = E::put_admin_changes(&mut self.tx, rows.collect()).await?;
+        Ok(new.into_iter().collect())
     }
 
     async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
@@ -264,38 +268,21 @@ where
         Ok(self.tx.commit().await?)
     }
 
-    async fn audit_batch(&mut self, id: BatchId) -> Result<Option<AuditBatch>> {
+    async fn audit_batches(&mut self, ids: &[BatchId]) -> Result<Vec<AuditBatch>> {
         let tenant = self.tenant.id;
-        query_as(queries::AUDIT_BATCH)
+        let rows: Vec<AuditBatchRow> = query_as(E::AUDIT_BATCHES)
             .bind(tenant.0)
-            .bind(id.0)
-            .fetch_optional(&mut *self.tx)
-            .await?
-            .map(|row: AuditBatchRow| row.into_batch(tenant))
-            .transpose()
+            .bind(E::ids(ids.iter().map(|id| id.0).collect()))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.into_iter().map(|row| row.into_batch(tenant)).collect()
     }
 
-    async fn put_audit_batch(&mut self, batch: &AuditBatch) -> Result<()> {
-        let row = AuditBatchRow::of(self.tenant.id, batch)?;
-        query(queries::PUT_AUDIT_BATCH)
-            .bind(row.tenant_id) // $1
-            .bind(row.batch_id) // $2
-            .bind(row.request_id) // $3
-            .bind(row.content_digest) // $4
-            .bind(row.source) // $5
-            .bind(row.received_at) // $6
-            .bind(row.received) // $7
-            .bind(row.kept) // $8
-            .bind(row.repeated) // $9
-            .bind(row.ignored) // $10
-            .bind(row.quarantined) // $11
-            .bind(row.quarantined_without_copy) // $12
-            .bind(row.changed_messages) // $13
-            .bind(row.revision) // $14
-            .bind(row.details) // $15
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
+    async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()> {
+        let tenant = self.tenant.id;
+        let rows = batches.iter().map(|batch| AuditBatchRow::of(tenant, batch));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        Ok(E::put_audit_batches(&mut self.tx, rows).await?)
     }
 
     async fn quarantined(&mut self, digests: &[Uuid]) -> Result<HashMap<Uuid, bool>> {
