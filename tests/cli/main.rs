@@ -6,5 +6,6 @@
 mod support;
 
 mod commands;
+mod memory;
 mod serving;
 mod simulated;

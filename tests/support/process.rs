@@ -118,6 +118,17 @@ impl Server {
         server
     }
 
+    /// The most memory that it has had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse::<u64>().ok())
+            .expect("a number")
+            << 10
+    }
+
     /// Stops it as a service manager does, with SIGTERM; its exit code.
     pub fn stop(mut self) -> Option<i32> {
         // by the shell's own kill: a program of that name is not everywhere
