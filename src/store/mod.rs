@@ -202,8 +202,7 @@ pub trait Tx: Send {
     /// fails the write as [`StoreError::Contended`]: read again what is stored.
     async fn add_messages(&mut self, messages: &[Message]) -> Result<()>;
 
-    /// Replaces messages that are there. The keys must be distinct. One that is not there
-    /// fails the write like one that is there already in [`Tx::add_messages`].
+    /// Replaces messages that are there. The keys must be distinct.
     async fn replace_messages(&mut self, messages: &[Message]) -> Result<()>;
 
     /// Adds lessons, each once; one that is there spans both times.

@@ -65,17 +65,21 @@ const ADD_MESSAGES: &str = concat!(
 
 /// Arrays, one a column: the text and so the plan are the same for any number of rows. The
 /// message id belongs to the key and is never another.
+///
+/// The tenant is an array too, and compared by `ANY`: so the one way that [`WRITER`] leaves is
+/// to look each row up by the whole primary key. With `tenant_id = $1`, or by `=` alone, a plan
+/// that was made while the table was small reads all of the tenant for each row.
 const REPLACE_MESSAGES: &str = "UPDATE attribution a SET sent_at = n.sent_at, \
      revision = n.revision, verdict = n.verdict, basis = n.basis, agent = n.agent, \
      agent_object_id = n.agent_object_id, mailbox = n.mailbox, candidates = n.candidates, \
      confirmed = n.confirmed, contradicted = n.contradicted, listed = n.listed, \
      evidence = n.evidence \
-     FROM UNNEST($2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[], \
-     $7::text[], $8::uuid[], $9::text[], $10::text[], $11::boolean[], $12::boolean[], \
-     $13::boolean[], $14::bytea[]) \
-     AS n (message_key, sent_at, revision, verdict, basis, agent, agent_object_id, mailbox, \
-     candidates, confirmed, contradicted, listed, evidence) \
-     WHERE a.tenant_id = $1 AND a.message_key = n.message_key";
+     FROM UNNEST($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[], \
+     $6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::boolean[], \
+     $12::boolean[], $13::boolean[], $14::bytea[]) \
+     AS n (tenant_id, message_key, sent_at, revision, verdict, basis, agent, agent_object_id, \
+     mailbox, candidates, confirmed, contradicted, listed, evidence) \
+     WHERE a.tenant_id = ANY (ARRAY[n.tenant_id]) AND a.message_key = n.message_key";
 
 const PUT_ADMIN_CHANGES: &str = concat!(
     queries::insert_admin_changes!(),
@@ -102,7 +106,13 @@ impl Engine for Postgres {
     const BEGIN: &'static str = "BEGIN";
     const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
     const ANSWERS: &'static str = queries::answers!("= ANY($2)");
-    const MESSAGES: &'static str = queries::messages!("= ANY($2)");
+    // looked up key by key: a plan that was made while the table was small would read all of
+    // the tenant and pick the keys out of it
+    const MESSAGES: &'static str = concat!(
+        "SELECT a.* FROM UNNEST($2) AS asked (message_key) CROSS JOIN LATERAL (",
+        queries::messages!("= asked.message_key LIMIT 1"),
+        ") a"
+    );
     const REMOVE_TAUGHT: &'static str = queries::remove_taught!("= ANY($2)");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
@@ -163,7 +173,7 @@ impl Engine for Postgres {
         let flags =
             |of: fn(&AttributionRow<'_>) -> bool| rows.iter().map(of).collect::<Vec<bool>>();
         let done = query(REPLACE_MESSAGES)
-            .bind(tenant.0) // $1
+            .bind(vec![tenant.0; rows.len()]) // $1
             .bind(rows.iter().map(|r| r.message_key).collect::<Vec<Uuid>>()) // $2
             .bind(rows.iter().map(|r| r.sent_at).collect::<Vec<Micros>>()) // $3
             .bind(rows.iter().map(|r| r.revision).collect::<Vec<i64>>()) // $4

@@ -108,7 +108,7 @@ prop_compose! {
     ) -> SendEvent {
         let [user_key, logon_user_sid, owner, sent_as] = texts;
         let [object_id, mailbox_guid, sent_as_guid] = guids.map(|guid| guid.map(Uuid::from_u128));
-        let flags = (bits & 0xff) % 0b11 | bits & 0xfc; // operations 0 to 2
+        let flags = ((bits & 0xff) % 3) | (bits & 0xfc); // operations 0 to 2
         let flags = if flags & flags::BOTH_SIDS == 0 { flags & !flags::OWNER_IS_ACTOR } else { flags };
         SendEvent {
             time: Timestamp::from_micros(time * 1_000_000 + micros),

@@ -122,6 +122,7 @@ where
         if replaced == messages.len() as u64 {
             Ok(())
         } else {
+            // somebody who does not take the tenant's lock has deleted some
             Err(StoreError::Contended(sqlx::Error::RowNotFound))
         }
     }
