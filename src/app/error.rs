@@ -4,7 +4,7 @@ use crate::{
     domain::{BatchId, Revision, TenantId, Timestamp},
     store::{AsContended, StoreError},
 };
-use std::{fmt::Display, sync::Arc};
+use std::fmt::Display;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,7 +15,7 @@ pub struct FieldError {
     pub why: String,
 }
 
-/// One error may answer several callers whose batches were written together.
+/// Can be cloned: several callers may have waited for the same read, or for the same write.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("{}", fields(.0))]
@@ -65,7 +65,7 @@ pub enum Error {
     #[error("revision {asked} of the tenant is not here (yet); this is revision {as_of}")]
     RevisionNotReached { asked: Revision, as_of: Revision },
     #[error(transparent)]
-    Store(Arc<StoreError>),
+    Store(#[from] StoreError),
     /// A bug of ours; the text goes to the log, never to the caller.
     #[error("{0}")]
     Bug(String),
@@ -81,12 +81,6 @@ impl Error {
 
     pub fn bug(what: &impl Display) -> Self {
         Self::Bug(what.to_string())
-    }
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
     }
 }
 

@@ -51,7 +51,7 @@ impl App {
         let directory = learn(tx, &mut tenant, Arc::clone(&before), all_events(&batches)).await?;
         let revision = tenant.revision.next();
         let mut rows = read_and_merge(tx, &batches, &directory, revision).await?;
-        tx.put_messages(&rows.dirty).await?;
+        rows.write(tx).await?;
         note_waiting(tx, &directory, &rows.dirty).await?;
 
         // most often these are all that a lesson touches
@@ -111,7 +111,8 @@ fn all_events(batches: &[Arc<Prepared>]) -> impl Iterator<Item = &SendEvent> {
 /// The messages of the batches, after their events were added.
 #[derive(Default)]
 struct Rows {
-    /// Have to be written.
+    /// Have to be written: those that are not stored yet, and the others.
+    new: Vec<Message>,
     dirty: Vec<Message>,
     /// Know all of it already.
     touched: Vec<Message>,
@@ -132,6 +133,14 @@ struct Counts {
 }
 
 impl Rows {
+    /// Behind it, the new ones are among the dirty ones.
+    async fn write(&mut self, tx: &mut dyn Tx) -> Result<()> {
+        tx.add_messages(&self.new).await?;
+        tx.replace_messages(&self.dirty).await?;
+        self.dirty.append(&mut self.new);
+        Ok(())
+    }
+
     /// One of them may be of the batches themselves: an old message has just taught who it
     /// names. For everybody else it was created, or changed, once. The directory after it.
     fn add(&mut self, anew: Anew) -> Arc<Directory> {
@@ -222,7 +231,9 @@ fn judge(
             rows.reattributed.insert(key);
         }
         rows.changes.extend(judged.change.map(|kind| (key, kind)));
-        if judged.dirty {
+        if judged.is_new {
+            rows.new.push(judged.message);
+        } else if judged.dirty {
             rows.dirty.push(judged.message);
         } else {
             rows.touched.push(judged.message);

@@ -29,20 +29,23 @@ pub mod register_tenant;
 pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod rounds;
+mod scopes;
 mod secret;
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp},
     store::{Store, Tx},
 };
 use admission::Admission;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
+use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 pub use page::page_size;
 use rounds::Rounds;
-use secret::Secret;
+use scopes::Scopes;
+use secret::{Secret, SecretCell};
 use std::{
     future::Future,
     num::NonZeroUsize,
@@ -51,14 +54,17 @@ use std::{
     thread::available_parallelism,
     time::SystemTime,
 };
-use tokio::sync::{Mutex, Notify, OnceCell, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, Semaphore};
 use tracing::Instrument as _;
 
 /// What every use case works with.
 #[derive(Debug)]
 pub struct App {
     store: Arc<dyn Store>,
-    cache: Arc<dyn Cache>,
+    cache: Arc<Cache>,
+    scopes: Arc<Scopes>,
+    /// Answers that are in no cache.
+    stored_answers: Coalescer<StoredAnswers>,
     admission: Admission,
     directories: Directories,
     turns: Moka<TenantId, Arc<Mutex<()>>>,
@@ -67,8 +73,7 @@ pub struct App {
     decoders: Semaphore,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
-    /// Read once: from the key file, else from the store, which makes it.
-    secret: OnceCell<Arc<Secret>>,
+    secret: Arc<SecretCell>,
 }
 
 impl App {
@@ -76,20 +81,30 @@ impl App {
     /// batches that may be in memory at a time.
     pub fn new(
         store: Arc<dyn Store>,
-        cache: Arc<dyn Cache>,
+        cache: Cache,
         secret: Option<[u8; 32]>,
         ingest_memory: usize,
     ) -> Self {
+        let cache = Arc::new(cache);
+        let secret = Arc::new(SecretCell::new(Arc::clone(&store), secret));
+        let scopes = Arc::new(Scopes::new(cache.is_shared().then(|| Arc::clone(&secret))));
+        let stored_answers = StoredAnswers {
+            store: Arc::clone(&store),
+            cache: Arc::clone(&cache),
+            scopes: Arc::clone(&scopes),
+        };
         Self {
             store,
             cache,
+            scopes,
+            stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(ingest_memory),
             directories: Directories::default(),
             turns: Moka::new(TURNS),
             rounds: Rounds::default(),
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
             unsettled: Notify::new(),
-            secret: OnceCell::new_with(secret.map(|secret| Arc::new(Secret::new(&secret)))),
+            secret,
         }
     }
 
@@ -114,18 +129,13 @@ impl App {
     }
 
     async fn secret(&self) -> Result<&Arc<Secret>> {
-        self.secret
-            .get_or_try_init(|| async {
-                let candidate = secret::random()?;
-                let stored = self.store.deployment_secret(candidate, now()).await?;
-                Ok(Arc::new(Secret::new(&stored)))
-            })
-            .await
+        self.secret.get().await
     }
 
     /// Starts a write of this tenant. Writers of one tenant wait here for each other, not
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
     async fn begin(&self, id: TenantId) -> Result<Write> {
+        self.scopes.ready().await?;
         let turns = self.turns.get_with(id, Arc::default);
         let turn = turns.lock_owned().await;
         let tx = self.store.begin(id).await?;

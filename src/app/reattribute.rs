@@ -136,7 +136,7 @@ pub(super) async fn judge_anew(
             anew.messages.push(judged.message);
         }
     }
-    tx.put_messages(&anew.messages).await?;
+    tx.replace_messages(&anew.messages).await?;
     Ok(anew)
 }
 

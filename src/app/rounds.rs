@@ -237,7 +237,7 @@ fn batches(round: &[Waiting]) -> Vec<Arc<Ready>> {
 fn may_be_of_one(error: &Error) -> bool {
     match error {
         Error::Store(error) => !matches!(
-            **error,
+            error,
             StoreError::Unavailable(_) | StoreError::Contended(_)
         ),
         Error::Bug(_) => true,

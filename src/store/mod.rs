@@ -20,9 +20,9 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Identity, Lesson, Mailbox, Message,
-    MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord, Revision,
-    Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
+    Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
+    Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -38,9 +38,10 @@ use uuid::Uuid;
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
 pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 3..=4;
 
-/// What was read, and the tenant's revision in the snapshot it was read in.
+/// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
 pub struct Snapshot<T> {
+    pub generation: Generation,
     pub as_of: Revision,
     pub value: T,
 }
@@ -203,8 +204,12 @@ pub trait Tx: Send {
     /// At most `limit` messages behind `after`, in the order of keys.
     async fn messages_after(&mut self, after: MessageKey, limit: u32) -> Result<Vec<Message>>;
 
-    /// Inserts or replaces. The keys must be distinct.
-    async fn put_messages(&mut self, messages: &[Message]) -> Result<()>;
+    /// Stores messages that are not there yet. The keys must be distinct. One that is there
+    /// fails the write as [`StoreError::Contended`]: read again what is stored.
+    async fn add_messages(&mut self, messages: &[Message]) -> Result<()>;
+
+    /// Replaces messages that are there. The keys must be distinct.
+    async fn replace_messages(&mut self, messages: &[Message]) -> Result<()>;
 
     /// Adds lessons, each once; one that is there spans both times.
     async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()>;
@@ -251,7 +256,7 @@ pub trait Tx: Send {
     /// Those of these batches that are stored, in no order.
     async fn audit_batches(&mut self, ids: &[BatchId]) -> Result<Vec<AuditBatch>>;
 
-    /// Their ids must be new.
+    /// Stores the receipts of several batches. Their ids must be new.
     async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()>;
 
     /// Those of these records that are in quarantine, and whether there is a copy of each.

@@ -1,10 +1,12 @@
 //! Rows ⇄ domain. The same structs are read from both engines.
 
 mod admin_change;
+mod attribution;
 mod audit_batch;
 mod quarantine;
 
 pub(super) use admin_change::AdminChangeRow;
+pub(super) use attribution::AttributionRow;
 pub(super) use audit_batch::AuditBatchRow;
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
@@ -320,37 +322,12 @@ impl MessageRow {
             revision: answer.revision,
         })
     }
-
-    pub(super) fn of(tenant: TenantId, message: &Message) -> Self {
-        let attribution = &message.attribution;
-        Self {
-            answer: AnswerRow {
-                tenant_id: tenant.0,
-                message_key: message.key.0,
-                message_id: message.id.as_ref().map(ToString::to_string),
-                sent_at: attribution.sent_at.into(),
-                revision: signed(message.revision),
-                verdict: attribution.verdict.name().into(),
-                basis: attribution.basis.map(|basis| basis.name().into()),
-                agent: attribution.agent.clone(),
-                agent_object_id: attribution.agent_object_id,
-                mailbox: attribution.mailbox.clone(),
-                candidates: match attribution.candidates.as_slice() {
-                    [] => None,
-                    candidates => Some(candidates.join(" ")),
-                },
-                confirmed: attribution.confirmed,
-                contradicted: attribution.contradicted,
-                listed: attribution.listed,
-            },
-            evidence: evidence::encode(&message.evidence),
-        }
-    }
 }
 
 /// The tenant's revision beside a row that may be absent: one statement, one snapshot.
 #[derive(Debug)]
 pub(super) struct AsOf<T> {
+    pub(super) generation: i64,
     pub(super) as_of: i64,
     pub(super) row: Option<T>,
 }
@@ -366,6 +343,7 @@ where
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         let present: Option<Uuid> = row.try_get("message_key")?;
         Ok(Self {
+            generation: row.try_get("generation")?,
             as_of: row.try_get("as_of")?,
             row: present.map(|_| T::from_row(row)).transpose()?,
         })

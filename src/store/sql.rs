@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
+    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
     QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use sqlx::{
     ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type,
     database::HasStatementCache, query, query_as, query_scalar,
 };
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tx::SqlTx;
 use uuid::Uuid;
 
@@ -85,11 +85,19 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         Self::ids(keys.iter().map(|key| key.0).collect())
     }
 
-    /// Inserts or replaces rows of one tenant, in bulk.
-    fn put_messages(
+    /// Inserts messages, in bulk. One that is there violates the primary key.
+    fn add_messages(
         connection: &mut Self::Connection,
-        rows: Vec<MessageRow>,
+        tenant: TenantId,
+        messages: &[Message],
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Replaces messages, in bulk; tells how many that were.
+    fn replace_messages(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        messages: &[Message],
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
     /// Inserts what is not there yet, in bulk; tells the record ids and digests of that.
     fn put_admin_changes(
@@ -97,7 +105,7 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         rows: Vec<AdminChangeRow>,
     ) -> impl Future<Output = Result<Vec<(Uuid, Uuid)>, sqlx::Error>> + Send;
 
-    /// Inserts rows of one tenant, in bulk.
+    /// Inserts receipts, in bulk.
     fn put_audit_batches(
         connection: &mut Self::Connection,
         rows: Vec<AuditBatchRow>,
@@ -189,7 +197,7 @@ where
         let before = self.schema_version().await?;
         E::migrate(&self.writers)
             .await
-            .map_err(|error| StoreError::Migrate(Box::new(error)))?;
+            .map_err(|error| StoreError::Migrate(Arc::new(error)))?;
         let after = self.schema_version().await?;
         Ok((before, after.unwrap_or_default()))
     }
@@ -293,6 +301,7 @@ where
             .await?;
         let found = snapshot(rows, |row| row.into_message(tenant))?;
         Ok(found.map(|mut found| Snapshot {
+            generation: found.generation,
             as_of: found.as_of,
             value: found.value.pop(),
         }))
@@ -435,6 +444,7 @@ fn snapshot<R, T>(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    let generation = Generation(first.generation);
     let as_of = u64::try_from(first.as_of)
         .map_err(|_| StoreError::Corrupt("tenant.revision is negative".into()))?;
     let value: Result<Vec<T>> = rows
@@ -443,6 +453,7 @@ fn snapshot<R, T>(
         .map(convert)
         .collect();
     Ok(Some(Snapshot {
+        generation,
         as_of: Revision(as_of),
         value: value?,
     }))

@@ -2,9 +2,10 @@
 
 use super::{
     queries,
-    rows::{AdminChangeRow, AuditBatchRow, MessageRow, QuarantineRow},
+    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, QuarantineRow},
     sql::{Engine, SqlStore},
 };
+use crate::domain::{Message, TenantId};
 use sqlx::{
     Pool, QueryBuilder, Sqlite, SqliteConnection,
     sqlite::{
@@ -17,6 +18,9 @@ use uuid::Uuid;
 
 /// Rows of one statement. 15 values a row, far below the limit of 32,766.
 const CHUNK: usize = 200;
+
+/// 16 MiB. With the default of 2 MiB a batch of thousands reads most pages of its keys again.
+const WRITER_CACHE: &str = "-16384";
 
 pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
     let options = SqliteConnectOptions::new()
@@ -31,8 +35,56 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
     // one connection: our own writers wait for each other here and never meet in the file
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
-        .connect_lazy_with(options);
+        .connect_lazy_with(options.pragma("cache_size", WRITER_CACHE));
     SqlStore { readers, writers }
+}
+
+/// Goes behind the rows.
+const REPLACE: &str = " ON CONFLICT (tenant_id, message_key) DO UPDATE SET \
+     sent_at = excluded.sent_at, revision = excluded.revision, verdict = excluded.verdict, \
+     basis = excluded.basis, agent = excluded.agent, \
+     agent_object_id = excluded.agent_object_id, mailbox = excluded.mailbox, \
+     candidates = excluded.candidates, confirmed = excluded.confirmed, \
+     contradicted = excluded.contradicted, listed = excluded.listed, \
+     evidence = excluded.evidence";
+
+/// Inserts messages; `if_there` says what becomes of those that are there.
+async fn put(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    messages: &[Message],
+    if_there: &str,
+) -> Result<u64, sqlx::Error> {
+    let mut put = 0;
+    for some in messages.chunks(CHUNK) {
+        let mut statement = QueryBuilder::new(concat!(
+            "INSERT INTO attribution (",
+            queries::answer_columns!(),
+            ", evidence) "
+        ));
+        statement.push_values(some, |mut values, message| {
+            let row = AttributionRow::of(tenant, message);
+            values
+                .push_bind(row.tenant_id)
+                .push_bind(row.message_key)
+                .push_bind(row.message_id)
+                .push_bind(row.sent_at)
+                .push_bind(row.revision)
+                .push_bind(row.verdict)
+                .push_bind(row.basis)
+                .push_bind(row.agent)
+                .push_bind(row.agent_object_id)
+                .push_bind(row.mailbox)
+                .push_bind(row.candidates)
+                .push_bind(row.confirmed)
+                .push_bind(row.contradicted)
+                .push_bind(row.listed)
+                .push_bind(row.evidence);
+        });
+        let statement = statement.push(if_there).build();
+        put += statement.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(put)
 }
 
 impl Engine for Sqlite {
@@ -70,39 +122,21 @@ impl Engine for Sqlite {
         serde_json::Value::from(ids).to_string()
     }
 
-    async fn put_messages(
+    async fn add_messages(
         connection: &mut SqliteConnection,
-        rows: Vec<MessageRow>,
+        tenant: TenantId,
+        messages: &[Message],
     ) -> Result<(), sqlx::Error> {
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let mut statement = QueryBuilder::new(concat!(
-                "INSERT OR REPLACE INTO attribution (",
-                queries::answer_columns!(),
-                ", evidence) "
-            ));
-            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
-                let answer = row.answer;
-                values
-                    .push_bind(answer.tenant_id)
-                    .push_bind(answer.message_key)
-                    .push_bind(answer.message_id)
-                    .push_bind(answer.sent_at)
-                    .push_bind(answer.revision)
-                    .push_bind(answer.verdict)
-                    .push_bind(answer.basis)
-                    .push_bind(answer.agent)
-                    .push_bind(answer.agent_object_id)
-                    .push_bind(answer.mailbox)
-                    .push_bind(answer.candidates)
-                    .push_bind(answer.confirmed)
-                    .push_bind(answer.contradicted)
-                    .push_bind(answer.listed)
-                    .push_bind(row.evidence);
-            });
-            statement.build().execute(&mut *connection).await?;
-        }
+        put(connection, tenant, messages, "").await?;
         Ok(())
+    }
+
+    async fn replace_messages(
+        connection: &mut SqliteConnection,
+        tenant: TenantId,
+        messages: &[Message],
+    ) -> Result<u64, sqlx::Error> {
+        put(connection, tenant, messages, REPLACE).await
     }
 
     async fn put_admin_changes(

@@ -8,12 +8,12 @@ use sentby::{
         QuarantineReason, QuarantinedRecord, Revision, SendEvent, Side, TenantId, TimeRange,
         Timestamp, Verdict, send_event::UserType,
     },
-    store::{RangeFilter, RangePosition, Store},
+    store::{RangeFilter, RangePosition, Store, StoreError},
 };
 use uuid::Uuid;
 
 /// An event in which every field is set.
-fn full_event(record: u128, at: Timestamp) -> SendEvent {
+pub(super) fn full_event(record: u128, at: Timestamp) -> SendEvent {
     SendEvent {
         time: at,
         record_id: Uuid::from_u128(record),
@@ -63,7 +63,13 @@ fn message(id: &str, event: SendEvent) -> Message {
 
 async fn put(store: &dyn Store, tenant: TenantId, messages: &[Message]) {
     let mut tx = store.begin(tenant).await.expect("begun").expect("a tenant");
-    tx.put_messages(messages).await.expect("put");
+    let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let stored = tx.messages(&keys).await.expect("read");
+    let is_stored = |message: &&Message| stored.iter().any(|s| s.key == message.key);
+    let (known, new): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(is_stored);
+    let owned = |some: Vec<&Message>| some.into_iter().cloned().collect::<Vec<_>>();
+    tx.add_messages(&owned(new)).await.expect("added");
+    tx.replace_messages(&owned(known)).await.expect("replaced");
     tx.commit().await.expect("committed");
 }
 
@@ -126,13 +132,56 @@ on_both_engines! {
         assert_eq!(db.number(count, TENANT).await, 500);
     }
 
+    /// A message that is there after all is no bad batch: the write is to start over.
+    async fn who_adds_what_is_there_starts_over(db: TestDb) {
+        let app = db.app_with_tenant().await;
+        register(&app, OTHER_TENANT).await;
+        let store = app.store();
+        let at = time("2026-03-01T09:00:00Z");
+        let messages: Vec<Message> = (0..500).map(|n| message(&format!("m{n}@x"), full_event(n, at))).collect();
+        put(store, TENANT, &messages[400..401]).await;
+        put(store, OTHER_TENANT, &messages).await;
+        let mut tx = store.begin(TENANT).await.expect("begun").expect("a tenant");
+        let refused = tx.add_messages(&messages).await.expect_err("one is there");
+        assert!(matches!(refused, StoreError::Contended(_)), "{refused:?}");
+        drop(tx);
+        put(store, TENANT, &messages).await;
+        let count = "SELECT count(*) FROM attribution WHERE tenant_id = $1";
+        assert_eq!(db.number(count, TENANT).await, 500);
+    }
+
+    /// More than one statement, or one chunk of a copy, can take.
+    async fn many_messages_come_back_as_they_were(db: TestDb) {
+        let app = db.app_with_tenant().await;
+        let store = app.store();
+        let at = time("2026-03-01T09:00:00Z");
+        let mut messages: Vec<Message> = (0..1_500)
+            .map(|n| {
+                let event = if n % 3 == 0 { bare_event(n, at) } else { full_event(n, at) };
+                message(&format!("{}{n}@x", "\u{fc}".repeat(n as usize % 60)), event)
+            })
+            .collect();
+        put(store, TENANT, &messages).await;
+        for message in &mut messages {
+            message.evidence.add([bare_event(9_999, at)]);
+            message.revision = Revision(7);
+        }
+        put(store, TENANT, &messages).await;
+        let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+        let mut tx = store.begin(TENANT).await.expect("begun").expect("a tenant");
+        let mut read = tx.messages(&keys).await.expect("read");
+        read.sort_by_key(|message| message.key);
+        messages.sort_by_key(|message| message.key);
+        assert_eq!(read, messages);
+    }
+
     /// Dropped without a commit, nothing of a write happened, and the next one can begin.
     async fn an_uncommitted_write_leaves_nothing(db: TestDb) {
         let app = db.app_with_tenant().await;
         let store = app.store();
         let written = message("<A@x>", full_event(1, time("2026-03-01T09:00:00Z")));
         let mut tx = store.begin(TENANT).await.expect("begun").expect("a tenant");
-        tx.put_messages(std::slice::from_ref(&written)).await.expect("put");
+        tx.add_messages(std::slice::from_ref(&written)).await.expect("added");
         drop(tx);
         let read = store.message(TENANT, written.key).await.expect("read").expect("a tenant");
         assert_eq!(read.value, None);

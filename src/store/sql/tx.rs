@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Result, Tx, queries,
+        Result, StoreError, Tx, queries,
         rows::{
             AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
             QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, signed,
@@ -106,13 +106,25 @@ where
             .collect()
     }
 
-    async fn put_messages(&mut self, messages: &[Message]) -> Result<()> {
+    async fn add_messages(&mut self, messages: &[Message]) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
-        let tenant = self.tenant.id;
-        let rows = messages.iter().map(|m| MessageRow::of(tenant, m)).collect();
-        Ok(E::put_messages(&mut self.tx, rows).await?)
+        let added = E::add_messages(&mut self.tx, self.tenant.id, messages).await;
+        added.map_err(StoreError::of_row_that_is_there)
+    }
+
+    async fn replace_messages(&mut self, messages: &[Message]) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let replaced = E::replace_messages(&mut self.tx, self.tenant.id, messages).await?;
+        if replaced == messages.len() as u64 {
+            Ok(())
+        } else {
+            // somebody who does not take the tenant's lock has deleted some
+            Err(StoreError::Contended(Arc::new(sqlx::Error::RowNotFound)))
+        }
     }
 
     async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()> {
@@ -280,7 +292,7 @@ where
 
     async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()> {
         let tenant = self.tenant.id;
-        let rows = batches.iter().map(|batch| AuditBatchRow::of(tenant, batch));
+        let rows = batches.iter().map(|b| AuditBatchRow::of(tenant, b));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         Ok(E::put_audit_batches(&mut self.tx, rows).await?)
     }
