@@ -28,6 +28,7 @@ pub mod register_tenant;
 pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod secret;
+pub mod stream_attributions;
 
 use crate::{
     cache::Cache,
@@ -37,7 +38,7 @@ use crate::{
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use moka::sync::Cache as Moka;
-pub use page::page_size;
+pub use page::{chunk_size, page_size};
 use secret::Secret;
 use std::{
     future::Future,
@@ -45,7 +46,7 @@ use std::{
     sync::Arc,
     time::SystemTime,
 };
-use tokio::sync::{Mutex, Notify, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OnceCell, OwnedMutexGuard, Semaphore};
 use tracing::Instrument as _;
 
 /// What every use case works with.
@@ -57,6 +58,8 @@ pub struct App {
     queues: Moka<TenantId, Arc<Mutex<()>>>,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
+    /// Places for streams of answers.
+    streams: Arc<Semaphore>,
     /// Read once: from the key file, else from the store, which makes it.
     secret: OnceCell<Arc<Secret>>,
 }
@@ -70,6 +73,7 @@ impl App {
             directories: Directories::default(),
             queues: Moka::new(QUEUES),
             unsettled: Notify::new(),
+            streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
             secret: OnceCell::new_with(secret.map(|secret| Arc::new(Secret::new(&secret)))),
         }
     }
