@@ -74,7 +74,7 @@ impl App {
         merged.receipt.quarantined_without_copy =
             quarantine(&mut *tx, &prepared.quarantined).await?;
         let batch = label.batch(merged.receipt.clone());
-        tx.put_audit_batch(&batch).await?;
+        tx.put_audit_batches(std::slice::from_ref(&batch)).await?;
         self.finish(tx, merged).await?;
         Ok(Ingested {
             batch_id: Some(batch.id),

@@ -44,7 +44,7 @@ impl App {
         let mut rows = read_and_merge(tx, prepared, &directory, revision).await?;
         receipt.kept += rows.kept;
         receipt.repeated += rows.repeated;
-        tx.put_messages(&rows.dirty).await?;
+        rows.write(tx).await?;
         note_waiting(tx, &directory, &rows.dirty).await?;
 
         // most often these are all that a lesson touches
@@ -96,7 +96,8 @@ impl App {
 /// The messages of a batch, after its events were added.
 #[derive(Default)]
 struct Rows {
-    /// Have to be written.
+    /// Have to be written: those that are not stored yet, and the others.
+    new: Vec<Message>,
     dirty: Vec<Message>,
     /// Know all of it already.
     touched: Vec<Message>,
@@ -108,6 +109,14 @@ struct Rows {
 }
 
 impl Rows {
+    /// Behind it, the new ones are among the dirty ones.
+    async fn write(&mut self, tx: &mut dyn Tx) -> Result<()> {
+        tx.add_messages(&self.new).await?;
+        tx.replace_messages(&self.dirty).await?;
+        self.dirty.append(&mut self.new);
+        Ok(())
+    }
+
     /// One of them may be of the batch itself: an old message has just taught who it names.
     /// For everybody else it was created, or changed, once. The directory after it.
     fn add(&mut self, anew: Anew) -> Arc<Directory> {
@@ -140,8 +149,10 @@ async fn read_and_merge(
     let mut rows = Rows::default();
     for (&key, (message_id, events)) in &prepared.events {
         let identity = (key, message_id.clone());
+        let stored = stored.remove(&key);
+        let is_new = stored.is_none();
         let merged = Message::merge(
-            stored.remove(&key),
+            stored,
             identity,
             events.iter().cloned(),
             directory,
@@ -151,7 +162,9 @@ async fn read_and_merge(
         rows.repeated += merged.repeated;
         rows.reattributed += u64::from(merged.reattributed);
         rows.changes.extend(merged.change.map(|kind| (key, kind)));
-        if merged.dirty {
+        if is_new {
+            rows.new.push(merged.message);
+        } else if merged.dirty {
             rows.dirty.push(merged.message);
         } else {
             rows.touched.push(merged.message);

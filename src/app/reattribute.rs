@@ -136,7 +136,7 @@ pub(super) async fn judge_anew(
             anew.messages.push(merged.message);
         }
     }
-    tx.put_messages(&anew.messages).await?;
+    tx.replace_messages(&anew.messages).await?;
     Ok(anew)
 }
 

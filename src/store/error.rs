@@ -25,6 +25,19 @@ pub enum StoreError {
     Refused(#[source] sqlx::Error),
 }
 
+impl StoreError {
+    /// Of a statement that stores what was not there when the writer looked. The tenant's lock
+    /// keeps other writers out, so this is somebody who does not take it.
+    pub(super) fn of_row_that_is_there(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if database.is_unique_violation() => {
+                Self::Contended(error)
+            }
+            _ => error.into(),
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {

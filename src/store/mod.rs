@@ -214,8 +214,13 @@ pub trait Tx: Send {
     /// At most `limit` messages behind `after`, in the order of keys.
     async fn messages_after(&mut self, after: MessageKey, limit: u32) -> Result<Vec<Message>>;
 
-    /// Inserts or replaces. The keys must be distinct.
-    async fn put_messages(&mut self, messages: &[Message]) -> Result<()>;
+    /// Stores messages that are not there yet. The keys must be distinct. One that is there
+    /// fails the write as [`StoreError::Contended`]: read again what is stored.
+    async fn add_messages(&mut self, messages: &[Message]) -> Result<()>;
+
+    /// Replaces messages that are there. The keys must be distinct. One that is not there
+    /// fails the write like one that is there already in [`Tx::add_messages`].
+    async fn replace_messages(&mut self, messages: &[Message]) -> Result<()>;
 
     /// Adds lessons, each once; one that is there spans both times.
     async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()>;
@@ -260,8 +265,8 @@ pub trait Tx: Send {
 
     async fn audit_batch(&mut self, id: BatchId) -> Result<Option<AuditBatch>>;
 
-    /// Its id must be new.
-    async fn put_audit_batch(&mut self, batch: &AuditBatch) -> Result<()>;
+    /// Stores the receipts of several batches. Their ids must be new.
+    async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()>;
 
     /// Those of these records that are in quarantine, and whether there is a copy of each.
     async fn quarantined(&mut self, digests: &[Uuid]) -> Result<HashMap<Uuid, bool>>;

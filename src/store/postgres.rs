@@ -1,10 +1,13 @@
 //! What is particular to Postgres: connecting, the row lock, arrays.
 
+mod copy;
+
 use super::{
     Result, StoreError, queries,
-    rows::{AdminChangeRow, MessageRow, Micros, QuarantineRow},
+    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
+use crate::domain::{Message, TenantId};
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
@@ -18,12 +21,23 @@ const READERS: u32 = 8;
 const WRITERS: u32 = 12;
 
 /// Bounds on the server's side, for whatever happens to us.
-const SESSION: [(&str, &str); 5] = [
+const SESSION: [(&str, &str); 6] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("synchronous_commit", "on"), // an OK means committed
     ("timezone", "UTC"),
+    ("jit", "off"), // no statement of ours is worth compiling
+];
+
+/// A write goes by primary keys. Without this, what a new table's statistics do not know yet
+/// makes it read the whole table, or join it as a whole, and that plan may be kept.
+const WRITER: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
 ];
 
 pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
@@ -31,33 +45,37 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
         .map_err(|error| StoreError::Url(error.to_string()))?
         .application_name("sentby")
         .options(SESSION);
-    let pool = |connections| {
+    let pool = |connections, options| {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options.clone())
+            .connect_lazy_with(options)
     };
     Ok(SqlStore {
-        readers: pool(READERS),
-        writers: pool(WRITERS),
+        readers: pool(READERS, options.clone()),
+        writers: pool(WRITERS, options.options(WRITER)),
     })
 }
 
-/// Arrays, one a column: the text and so the plan are the same for any number of rows.
-const PUT_MESSAGES: &str = concat!(
-    "INSERT INTO attribution (",
+const ADD_MESSAGES: &str = concat!(
+    "COPY attribution (",
     queries::answer_columns!(),
-    ", evidence) SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], \
-     $5::bigint[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[], $11::text[], \
-     $12::boolean[], $13::boolean[], $14::boolean[], $15::bytea[]) \
-     ON CONFLICT (tenant_id, message_key) DO UPDATE SET message_id = excluded.message_id, \
-     sent_at = excluded.sent_at, revision = excluded.revision, verdict = excluded.verdict, \
-     basis = excluded.basis, agent = excluded.agent, \
-     agent_object_id = excluded.agent_object_id, mailbox = excluded.mailbox, \
-     candidates = excluded.candidates, confirmed = excluded.confirmed, \
-     contradicted = excluded.contradicted, listed = excluded.listed, \
-     evidence = excluded.evidence"
+    ", evidence) FROM STDIN (FORMAT binary)"
 );
+
+/// Arrays, one a column: the text and so the plan are the same for any number of rows. The
+/// message id belongs to the key and is never another.
+const REPLACE_MESSAGES: &str = "UPDATE attribution a SET sent_at = n.sent_at, \
+     revision = n.revision, verdict = n.verdict, basis = n.basis, agent = n.agent, \
+     agent_object_id = n.agent_object_id, mailbox = n.mailbox, candidates = n.candidates, \
+     confirmed = n.confirmed, contradicted = n.contradicted, listed = n.listed, \
+     evidence = n.evidence \
+     FROM UNNEST($2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[], \
+     $7::text[], $8::uuid[], $9::text[], $10::text[], $11::boolean[], $12::boolean[], \
+     $13::boolean[], $14::bytea[]) \
+     AS n (message_key, sent_at, revision, verdict, basis, agent, agent_object_id, mailbox, \
+     candidates, confirmed, contradicted, listed, evidence) \
+     WHERE a.tenant_id = $1 AND a.message_key = n.message_key";
 
 const PUT_ADMIN_CHANGES: &str = concat!(
     queries::insert_admin_changes!(),
@@ -71,6 +89,13 @@ const PUT_QUARANTINED: &str = concat!(
     "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], \
      $6::bytea[])",
     queries::if_new!()
+);
+
+const PUT_AUDIT_BATCHES: &str = concat!(
+    queries::insert_audit_batches!(),
+    "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], \
+     $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], \
+     $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[])"
 );
 
 impl Engine for Postgres {
@@ -97,46 +122,64 @@ impl Engine for Postgres {
         ids
     }
 
-    async fn put_messages(
+    async fn add_messages(
         connection: &mut PgConnection,
-        rows: Vec<MessageRow>,
+        tenant: TenantId,
+        messages: &[Message],
     ) -> Result<(), sqlx::Error> {
-        let answers = || rows.iter().map(|row| &row.answer);
-        query(PUT_MESSAGES)
-            .bind(answers().map(|a| a.tenant_id).collect::<Vec<Uuid>>()) // $1
-            .bind(answers().map(|a| a.message_key).collect::<Vec<Uuid>>()) // $2
-            .bind(
-                answers()
-                    .map(|a| a.message_id.as_deref())
-                    .collect::<Vec<_>>(),
-            ) // $3
-            .bind(answers().map(|a| a.sent_at).collect::<Vec<Micros>>()) // $4
-            .bind(answers().map(|a| a.revision).collect::<Vec<i64>>()) // $5
-            .bind(answers().map(|a| a.verdict.as_str()).collect::<Vec<_>>()) // $6
-            .bind(answers().map(|a| a.basis.as_deref()).collect::<Vec<_>>()) // $7
-            .bind(answers().map(|a| a.agent.as_deref()).collect::<Vec<_>>()) // $8
-            .bind(
-                answers()
-                    .map(|a| a.agent_object_id)
-                    .collect::<Vec<Option<Uuid>>>(),
-            ) // $9
-            .bind(answers().map(|a| a.mailbox.as_deref()).collect::<Vec<_>>()) // $10
-            .bind(
-                answers()
-                    .map(|a| a.candidates.as_deref())
-                    .collect::<Vec<_>>(),
-            ) // $11
-            .bind(answers().map(|a| a.confirmed).collect::<Vec<bool>>()) // $12
-            .bind(answers().map(|a| a.contradicted).collect::<Vec<bool>>()) // $13
-            .bind(answers().map(|a| a.listed).collect::<Vec<bool>>()) // $14
-            .bind(
-                rows.iter()
-                    .map(|r| r.evidence.as_slice())
-                    .collect::<Vec<_>>(),
-            ) // $15
+        let rows = messages.iter().map(|m| AttributionRow::of(tenant, m));
+        copy::copy(connection, ADD_MESSAGES, 15, rows, |row, of| {
+            row.put(of.tenant_id)?
+                .put(of.message_key)?
+                .put(of.message_id)?
+                .put(of.sent_at)?
+                .put(of.revision)?
+                .put(of.verdict)?
+                .put(of.basis)?
+                .put(of.agent)?
+                .put(of.agent_object_id)?
+                .put(of.mailbox)?
+                .put(of.candidates)?
+                .put(of.confirmed)?
+                .put(of.contradicted)?
+                .put(of.listed)?
+                .put(of.evidence)?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn replace_messages(
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        messages: &[Message],
+    ) -> Result<u64, sqlx::Error> {
+        let rows = messages.iter().map(|m| AttributionRow::of(tenant, m));
+        let rows: Vec<AttributionRow<'_>> = rows.collect();
+        let texts = |of: for<'r> fn(&'r AttributionRow<'_>) -> Option<&'r str>| {
+            rows.iter().map(of).collect::<Vec<Option<&str>>>()
+        };
+        let flags =
+            |of: fn(&AttributionRow<'_>) -> bool| rows.iter().map(of).collect::<Vec<bool>>();
+        let done = query(REPLACE_MESSAGES)
+            .bind(tenant.0) // $1
+            .bind(rows.iter().map(|r| r.message_key).collect::<Vec<Uuid>>()) // $2
+            .bind(rows.iter().map(|r| r.sent_at).collect::<Vec<Micros>>()) // $3
+            .bind(rows.iter().map(|r| r.revision).collect::<Vec<i64>>()) // $4
+            .bind(rows.iter().map(|r| r.verdict).collect::<Vec<&str>>()) // $5
+            .bind(texts(|r| r.basis)) // $6
+            .bind(texts(|r| r.agent)) // $7
+            .bind(rows.iter().map(|r| r.agent_object_id).collect::<Vec<_>>()) // $8
+            .bind(texts(|r| r.mailbox)) // $9
+            .bind(texts(|r| r.candidates.as_deref())) // $10
+            .bind(flags(|r| r.confirmed)) // $11
+            .bind(flags(|r| r.contradicted)) // $12
+            .bind(flags(|r| r.listed)) // $13
+            .bind(rows.iter().map(|r| &r.evidence[..]).collect::<Vec<_>>()) // $14
             .execute(connection)
             .await?;
-        Ok(())
+        Ok(done.rows_affected())
     }
 
     async fn put_admin_changes(
@@ -160,6 +203,36 @@ impl Engine for Postgres {
             .execute(connection)
             .await?;
         Ok(done.rows_affected())
+    }
+
+    async fn put_audit_batches(
+        connection: &mut PgConnection,
+        rows: Vec<AuditBatchRow>,
+    ) -> Result<(), sqlx::Error> {
+        let numbers = |of: fn(&AuditBatchRow) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
+        query(PUT_AUDIT_BATCHES)
+            .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
+            .bind(rows.iter().map(|r| r.batch_id).collect::<Vec<Uuid>>()) // $2
+            .bind(
+                rows.iter()
+                    .map(|r| r.request_id.as_deref())
+                    .collect::<Vec<_>>(),
+            ) // $3
+            .bind(rows.iter().map(|r| r.content_digest).collect::<Vec<_>>()) // $4
+            .bind(rows.iter().map(|r| r.source.as_str()).collect::<Vec<_>>()) // $5
+            .bind(rows.iter().map(|r| r.received_at).collect::<Vec<Micros>>()) // $6
+            .bind(numbers(|r| r.received)) // $7
+            .bind(numbers(|r| r.kept)) // $8
+            .bind(numbers(|r| r.repeated)) // $9
+            .bind(numbers(|r| r.ignored)) // $10
+            .bind(numbers(|r| r.quarantined)) // $11
+            .bind(numbers(|r| r.quarantined_without_copy)) // $12
+            .bind(numbers(|r| r.changed_messages)) // $13
+            .bind(numbers(|r| r.revision)) // $14
+            .bind(rows.iter().map(|r| r.details.as_str()).collect::<Vec<_>>()) // $15
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
     async fn put_quarantined(

@@ -139,9 +139,21 @@ macro_rules! audit_batch_columns {
     };
 }
 
+/// Goes before the rows of new receipts.
+macro_rules! insert_audit_batches {
+    () => {
+        concat!(
+            "INSERT INTO audit_batch (",
+            $crate::store::queries::audit_batch_columns!(),
+            ") "
+        )
+    };
+}
+
 pub(super) use {
-    answer_columns, answers, expire, if_new, insert_admin_changes, insert_quarantined, messages,
-    quarantined, remove_quarantined, remove_taught, tenant, tenant_columns,
+    answer_columns, answers, audit_batch_columns, expire, if_new, insert_admin_changes,
+    insert_audit_batches, insert_quarantined, messages, quarantined, remove_quarantined,
+    remove_taught, tenant, tenant_columns,
 };
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
@@ -275,12 +287,6 @@ pub(super) const AUDIT_BATCHES: &str = concat!(
     " FROM audit_batch WHERE tenant_id = $1 AND received_at >= $2 AND received_at < $3 \
      AND (received_at, batch_id) < ($4, $5) AND ($6 IS NULL OR source = $6) \
      ORDER BY received_at DESC, batch_id DESC LIMIT $7"
-);
-
-pub(super) const PUT_AUDIT_BATCH: &str = concat!(
-    "INSERT INTO audit_batch (",
-    audit_batch_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 );
 
 /// A page of quarantined records from new to old, behind the position ($2, $3); `$4` filters

@@ -1,10 +1,12 @@
 //! Rows ⇄ domain. The same structs are read from both engines.
 
 mod admin_change;
+mod attribution;
 mod audit_batch;
 mod quarantine;
 
 pub(super) use admin_change::AdminChangeRow;
+pub(super) use attribution::AttributionRow;
 pub(super) use audit_batch::AuditBatchRow;
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
@@ -351,32 +353,6 @@ impl MessageRow {
             attribution: answer.attribution,
             revision: answer.revision,
         })
-    }
-
-    pub(super) fn of(tenant: TenantId, message: &Message) -> Self {
-        let attribution = &message.attribution;
-        Self {
-            answer: AnswerRow {
-                tenant_id: tenant.0,
-                message_key: message.key.0,
-                message_id: message.id.as_ref().map(ToString::to_string),
-                sent_at: attribution.sent_at.into(),
-                revision: signed(message.revision),
-                verdict: attribution.verdict.name().into(),
-                basis: attribution.basis.map(|basis| basis.name().into()),
-                agent: attribution.agent.clone(),
-                agent_object_id: attribution.agent_object_id,
-                mailbox: attribution.mailbox.clone(),
-                candidates: match attribution.candidates.as_slice() {
-                    [] => None,
-                    candidates => Some(candidates.join(" ")),
-                },
-                confirmed: attribution.confirmed,
-                contradicted: attribution.contradicted,
-                listed: attribution.listed,
-            },
-            evidence: evidence::encode(&message.evidence),
-        }
     }
 }
 

@@ -83,17 +83,31 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         Self::ids(keys.iter().map(|key| key.0).collect())
     }
 
-    /// Inserts or replaces rows of one tenant, in bulk.
-    fn put_messages(
+    /// Inserts messages, in bulk. One that is there violates the primary key.
+    fn add_messages(
         connection: &mut Self::Connection,
-        rows: Vec<MessageRow>,
+        tenant: TenantId,
+        messages: &[Message],
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Replaces messages, in bulk; tells how many that were.
+    fn replace_messages(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        messages: &[Message],
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
     /// Inserts what is not there yet, in bulk; tells how many that were.
     fn put_admin_changes(
         connection: &mut Self::Connection,
         rows: Vec<AdminChangeRow>,
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Inserts receipts, in bulk.
+    fn put_audit_batches(
+        connection: &mut Self::Connection,
+        rows: Vec<AuditBatchRow>,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Inserts what is not there yet, in bulk.
     fn put_quarantined(

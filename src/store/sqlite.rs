@@ -2,9 +2,10 @@
 
 use super::{
     queries,
-    rows::{AdminChangeRow, MessageRow, QuarantineRow},
+    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, QuarantineRow},
     sql::{Engine, SqlStore},
 };
+use crate::domain::{Message, TenantId};
 use sqlx::{
     Pool, QueryBuilder, Sqlite, SqliteConnection,
     sqlite::{
@@ -33,6 +34,54 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
         .max_connections(1)
         .connect_lazy_with(options);
     SqlStore { readers, writers }
+}
+
+/// Goes behind the rows. An update in place: `INSERT OR REPLACE` would write every index anew.
+const REPLACE: &str = " ON CONFLICT (tenant_id, message_key) DO UPDATE SET \
+     sent_at = excluded.sent_at, revision = excluded.revision, verdict = excluded.verdict, \
+     basis = excluded.basis, agent = excluded.agent, \
+     agent_object_id = excluded.agent_object_id, mailbox = excluded.mailbox, \
+     candidates = excluded.candidates, confirmed = excluded.confirmed, \
+     contradicted = excluded.contradicted, listed = excluded.listed, \
+     evidence = excluded.evidence";
+
+/// Inserts messages; `if_there` says what becomes of those that are there.
+async fn put(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    messages: &[Message],
+    if_there: &str,
+) -> Result<u64, sqlx::Error> {
+    let mut put = 0;
+    for some in messages.chunks(CHUNK) {
+        let mut statement = QueryBuilder::new(concat!(
+            "INSERT INTO attribution (",
+            queries::answer_columns!(),
+            ", evidence) "
+        ));
+        statement.push_values(some, |mut values, message| {
+            let row = AttributionRow::of(tenant, message);
+            values
+                .push_bind(row.tenant_id)
+                .push_bind(row.message_key)
+                .push_bind(row.message_id)
+                .push_bind(row.sent_at)
+                .push_bind(row.revision)
+                .push_bind(row.verdict)
+                .push_bind(row.basis)
+                .push_bind(row.agent)
+                .push_bind(row.agent_object_id)
+                .push_bind(row.mailbox)
+                .push_bind(row.candidates)
+                .push_bind(row.confirmed)
+                .push_bind(row.contradicted)
+                .push_bind(row.listed)
+                .push_bind(row.evidence);
+        });
+        let statement = statement.push(if_there).build();
+        put += statement.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(put)
 }
 
 impl Engine for Sqlite {
@@ -68,39 +117,21 @@ impl Engine for Sqlite {
         serde_json::Value::from(ids).to_string()
     }
 
-    async fn put_messages(
+    async fn add_messages(
         connection: &mut SqliteConnection,
-        rows: Vec<MessageRow>,
+        tenant: TenantId,
+        messages: &[Message],
     ) -> Result<(), sqlx::Error> {
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let mut statement = QueryBuilder::new(concat!(
-                "INSERT OR REPLACE INTO attribution (",
-                queries::answer_columns!(),
-                ", evidence) "
-            ));
-            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
-                let answer = row.answer;
-                values
-                    .push_bind(answer.tenant_id)
-                    .push_bind(answer.message_key)
-                    .push_bind(answer.message_id)
-                    .push_bind(answer.sent_at)
-                    .push_bind(answer.revision)
-                    .push_bind(answer.verdict)
-                    .push_bind(answer.basis)
-                    .push_bind(answer.agent)
-                    .push_bind(answer.agent_object_id)
-                    .push_bind(answer.mailbox)
-                    .push_bind(answer.candidates)
-                    .push_bind(answer.confirmed)
-                    .push_bind(answer.contradicted)
-                    .push_bind(answer.listed)
-                    .push_bind(row.evidence);
-            });
-            statement.build().execute(&mut *connection).await?;
-        }
+        put(connection, tenant, messages, "").await?;
         Ok(())
+    }
+
+    async fn replace_messages(
+        connection: &mut SqliteConnection,
+        tenant: TenantId,
+        messages: &[Message],
+    ) -> Result<u64, sqlx::Error> {
+        put(connection, tenant, messages, REPLACE).await
     }
 
     async fn put_admin_changes(
@@ -127,6 +158,36 @@ impl Engine for Sqlite {
             new += statement.execute(&mut *connection).await?.rows_affected();
         }
         Ok(new)
+    }
+
+    async fn put_audit_batches(
+        connection: &mut SqliteConnection,
+        rows: Vec<AuditBatchRow>,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut statement = QueryBuilder::new(queries::insert_audit_batches!());
+            statement.push_values(rows.by_ref().take(CHUNK), |mut values, row| {
+                values
+                    .push_bind(row.tenant_id)
+                    .push_bind(row.batch_id)
+                    .push_bind(row.request_id)
+                    .push_bind(row.content_digest)
+                    .push_bind(row.source)
+                    .push_bind(row.received_at)
+                    .push_bind(row.received)
+                    .push_bind(row.kept)
+                    .push_bind(row.repeated)
+                    .push_bind(row.ignored)
+                    .push_bind(row.quarantined)
+                    .push_bind(row.quarantined_without_copy)
+                    .push_bind(row.changed_messages)
+                    .push_bind(row.revision)
+                    .push_bind(row.details);
+            });
+            statement.build().execute(&mut *connection).await?;
+        }
+        Ok(())
     }
 
     async fn put_quarantined(

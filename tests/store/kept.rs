@@ -10,7 +10,7 @@ use sentby::{
     },
     store::{BatchFilter, Expiring, Tx},
 };
-use std::time::SystemTime;
+use std::{slice, time::SystemTime};
 use uuid::Uuid;
 
 fn now() -> Timestamp {
@@ -93,7 +93,7 @@ on_both_engines! {
         for written in [full, bare] {
             write(&app, TENANT, async |tx| {
                 assert_eq!(tx.audit_batch(written.id).await.expect("read"), None);
-                tx.put_audit_batch(&written).await.expect("put");
+                tx.put_audit_batches(slice::from_ref(&written)).await.expect("put");
                 assert_eq!(tx.audit_batch(written.id).await.expect("read"), Some(written.clone()));
             }).await;
             let store = app.store();
@@ -159,7 +159,7 @@ on_both_engines! {
         for tenant in [TENANT, OTHER_TENANT] {
             write(&app, tenant, async |tx| {
                 for (n, days) in [(1, 0.0), (2, 6.9), (3, 7.1), (4, 29.9), (5, 30.1)] {
-                    tx.put_audit_batch(&batch(n, days_ago(days))).await.expect("put");
+                    tx.put_audit_batches(&[batch(n, days_ago(days))]).await.expect("put");
                     tx.put_quarantined(&[record(n, days_ago(days))]).await.expect("put");
                 }
             }).await;
@@ -177,10 +177,12 @@ on_both_engines! {
     async fn expiry_is_bounded(db: TestDb) {
         let (app, other) = (db.app_with_tenant().await, db.app().await);
         write(&app, TENANT, async |tx| {
-            for n in 0..50u32 {
+            let receipts = (0..50u32).map(|n| {
                 let at = Timestamp::from_micros(time("2026-03-01T00:00:00Z").micros() + i64::from(n));
-                tx.put_audit_batch(&batch(u128::from(n), at)).await.expect("put");
-            }
+                batch(u128::from(n), at)
+            });
+            let receipts: Vec<AuditBatch> = receipts.collect();
+            tx.put_audit_batches(&receipts).await.expect("put");
         }).await;
         let before = time("2026-03-02T00:00:00Z");
         let expire = async |app: &App, limit| {

@@ -69,7 +69,13 @@ fn message(id: &str, event: SendEvent) -> Message {
 
 async fn put(store: &dyn Store, tenant: TenantId, messages: &[Message]) {
     let mut tx = store.begin(tenant).await.expect("begun").expect("a tenant");
-    tx.put_messages(messages).await.expect("put");
+    let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let stored = tx.messages(&keys).await.expect("read");
+    let is_stored = |message: &&Message| stored.iter().any(|s| s.key == message.key);
+    let (known, new): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(is_stored);
+    let owned = |some: Vec<&Message>| some.into_iter().cloned().collect::<Vec<_>>();
+    tx.add_messages(&owned(new)).await.expect("added");
+    tx.replace_messages(&owned(known)).await.expect("replaced");
     tx.commit().await.expect("committed");
 }
 
@@ -138,7 +144,7 @@ on_both_engines! {
         let store = app.store();
         let written = message("<A@x>", full_event(1, time("2026-03-01T09:00:00Z")));
         let mut tx = store.begin(TENANT).await.expect("begun").expect("a tenant");
-        tx.put_messages(std::slice::from_ref(&written)).await.expect("put");
+        tx.add_messages(std::slice::from_ref(&written)).await.expect("added");
         drop(tx);
         let read = store.message(TENANT, written.key).await.expect("read").expect("a tenant");
         assert_eq!(read.value, None);

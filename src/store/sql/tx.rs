@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Result, Tx, queries,
+        Result, StoreError, Tx, queries,
         rows::{
             AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
             QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, signed,
@@ -106,13 +106,24 @@ where
             .collect()
     }
 
-    async fn put_messages(&mut self, messages: &[Message]) -> Result<()> {
+    async fn add_messages(&mut self, messages: &[Message]) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
-        let tenant = self.tenant.id;
-        let rows = messages.iter().map(|m| MessageRow::of(tenant, m)).collect();
-        Ok(E::put_messages(&mut self.tx, rows).await?)
+        let added = E::add_messages(&mut self.tx, self.tenant.id, messages).await;
+        added.map_err(StoreError::of_row_that_is_there)
+    }
+
+    async fn replace_messages(&mut self, messages: &[Message]) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let replaced = E::replace_messages(&mut self.tx, self.tenant.id, messages).await?;
+        if replaced == messages.len() as u64 {
+            Ok(())
+        } else {
+            Err(StoreError::Contended(sqlx::Error::RowNotFound))
+        }
     }
 
     async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()> {
@@ -275,27 +286,11 @@ where
             .transpose()
     }
 
-    async fn put_audit_batch(&mut self, batch: &AuditBatch) -> Result<()> {
-        let row = AuditBatchRow::of(self.tenant.id, batch)?;
-        query(queries::PUT_AUDIT_BATCH)
-            .bind(row.tenant_id) // $1
-            .bind(row.batch_id) // $2
-            .bind(row.request_id) // $3
-            .bind(row.content_digest) // $4
-            .bind(row.source) // $5
-            .bind(row.received_at) // $6
-            .bind(row.received) // $7
-            .bind(row.kept) // $8
-            .bind(row.repeated) // $9
-            .bind(row.ignored) // $10
-            .bind(row.quarantined) // $11
-            .bind(row.quarantined_without_copy) // $12
-            .bind(row.changed_messages) // $13
-            .bind(row.revision) // $14
-            .bind(row.details) // $15
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
+    async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()> {
+        let tenant = self.tenant.id;
+        let rows = batches.iter().map(|b| AuditBatchRow::of(tenant, b));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        Ok(E::put_audit_batches(&mut self.tx, rows).await?)
     }
 
     async fn quarantined(&mut self, digests: &[Uuid]) -> Result<HashMap<Uuid, bool>> {
