@@ -317,6 +317,8 @@ where
             sent_at: Timestamp::from_micros(filter.range.start.micros() - 1),
             key: MessageKey(Uuid::max()),
         });
+        // the pool itself would hand every row on once more
+        let mut connection = self.readers.acquire().await?;
         let rows = query_as(queries::RANGE)
             .bind(tenant.0) // $1
             .bind(Micros::from(after.sent_at)) // $2
@@ -326,7 +328,7 @@ where
             .bind(filter.agent.as_deref()) // $6
             .bind(filter.verdict.map(Verdict::name)) // $7
             .bind(i64::from(limit.rows) + 1) // $8: one more tells whether there are more
-            .fetch(&self.readers);
+            .fetch(&mut *connection);
         let answers = rows.map(|row: Result<AnswerRow, _>| row?.into_answer(tenant));
         range_page(answers, limit).await
     }
