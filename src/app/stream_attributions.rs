@@ -18,13 +18,14 @@ use tracing::Instrument as _;
 
 /// What one statement reads: enough that its own cost is small beside that of its rows.
 const PAGE: PageLimit = PageLimit {
-    rows: 2_000,
-    bytes: 1 << 20,
+    rows: 4_000,
+    bytes: 2 << 20,
 };
 /// A chunk ends with the answer that reaches this many bytes.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Streams of this process at a time: each may hold two pages, however slowly it is read.
-pub const MAX_STREAMS: usize = 32;
+/// Streams of this process at a time: each may hold two pages, however slowly it is read, and
+/// all of them together no more than 100 MiB.
+pub const MAX_STREAMS: usize = 16;
 
 #[derive(Debug)]
 pub struct Chunk {
