@@ -29,6 +29,7 @@ pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod scopes;
 mod secret;
+pub mod stream_attributions;
 
 use crate::{
     cache::{Cache, Coalescer},
@@ -39,7 +40,7 @@ use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
-pub use page::page_size;
+pub use page::{chunk_size, page_size};
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
 use std::{
@@ -48,7 +49,7 @@ use std::{
     sync::Arc,
     time::SystemTime,
 };
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, Semaphore};
 use tracing::Instrument as _;
 
 /// What every use case works with.
@@ -63,6 +64,8 @@ pub struct App {
     queues: Moka<TenantId, Arc<Mutex<()>>>,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
+    /// Places for streams of answers.
+    streams: Arc<Semaphore>,
     secret: Arc<SecretCell>,
 }
 
@@ -85,6 +88,7 @@ impl App {
             directories: Directories::default(),
             queues: Moka::new(QUEUES),
             unsettled: Notify::new(),
+            streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
             secret,
         }
     }

@@ -32,7 +32,7 @@ impl StoreError {
     pub(super) fn of_row_that_is_there(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) if database.is_unique_violation() => {
-                Self::Contended(error)
+                Self::Contended(Arc::new(error))
             }
             _ => error.into(),
         }
