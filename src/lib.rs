@@ -48,6 +48,10 @@
 //! 4. The answers are cached where nothing newer is there, and converted
 //!    (`grpc/convert.rs`). An id without evidence is PENDING: it may still come.
 //!
+//! A range passes the cache by. `app/list_attributions.rs` reads it a page at a time, each a
+//! statement of its own that begins where the last one ended; `app/stream_attributions.rs` is
+//! the same walk unasked, one page ahead of the caller.
+//!
 //! # Who may use whom
 //!
 //! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way (a test

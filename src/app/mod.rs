@@ -31,6 +31,7 @@ pub mod revoke_consent;
 mod rounds;
 mod scopes;
 mod secret;
+pub mod stream_attributions;
 
 use crate::{
     cache::{Cache, Coalescer},
@@ -42,7 +43,7 @@ use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
-pub use page::page_size;
+pub use page::{chunk_size, page_size};
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
@@ -73,6 +74,8 @@ pub struct App {
     decoders: Semaphore,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
+    /// Places for streams of answers.
+    streams: Arc<Semaphore>,
     secret: Arc<SecretCell>,
 }
 
@@ -104,6 +107,7 @@ impl App {
             rounds: Rounds::default(),
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
             unsettled: Notify::new(),
+            streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
             secret,
         }
     }

@@ -236,10 +236,9 @@ fn batches(round: &[Waiting]) -> Vec<Arc<Ready>> {
 /// Something in one batch may be the cause. Else all of them would fail alike.
 fn may_be_of_one(error: &Error) -> bool {
     match error {
-        Error::Store(error) => !matches!(
-            error,
-            StoreError::Unavailable(_) | StoreError::Contended(_)
-        ),
+        Error::Store(error) => {
+            !matches!(error, StoreError::Unavailable(_) | StoreError::Contended(_))
+        }
         Error::Bug(_) => true,
         _ => false,
     }

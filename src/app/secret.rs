@@ -130,6 +130,7 @@ impl Secret {
 }
 
 /// What a token is bound to: the method and all arguments but the page size.
+#[derive(Debug)]
 pub(super) struct Query([u8; BINDING]);
 
 impl Query {

@@ -63,6 +63,23 @@ pub struct RangePosition {
     pub key: MessageKey,
 }
 
+/// How much a page of a range holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    pub rows: u32,
+    /// The row that reaches it ([`Answer::size`]) is the last one: most rows are small, and one
+    /// with many candidates is a hundred times as large.
+    pub bytes: usize,
+}
+
+/// A page of a range.
+#[derive(Debug, Default)]
+pub struct RangePage {
+    pub answers: Vec<Answer>,
+    /// There are more behind the last one.
+    pub more: bool,
+}
+
 /// Which receipts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchFilter {
@@ -134,15 +151,14 @@ pub trait Store: Send + Sync + Debug {
         key: MessageKey,
     ) -> Result<Option<Snapshot<Option<Message>>>>;
 
-    /// At most `limit` listed answers by (send time, key), strictly behind `after`.
-    /// `None`: no such tenant.
+    /// Listed answers by (send time, key), strictly behind `after`.
     async fn range(
         &self,
         tenant: TenantId,
         filter: &RangeFilter,
         after: Option<RangePosition>,
-        limit: u32,
-    ) -> Result<Option<Snapshot<Vec<Answer>>>>;
+        limit: PageLimit,
+    ) -> Result<RangePage>;
 
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.

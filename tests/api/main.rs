@@ -16,3 +16,4 @@ mod server;
 mod standard;
 mod stream;
 mod tenants;
+mod walk;

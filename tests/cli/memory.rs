@@ -107,7 +107,7 @@ on_both_engines! {
     async fn memory_is_bounded_by_bytes_in_flight(db: TestDb) {
         register(&*db.app().await, TENANT).await;
         let server = Server::start_with(&database(&db.config.database), &["--cache", "none"]);
-        let idle = server.peak_memory();
+        let idle = server.most_memory();
         let mut calls = tokio::task::JoinSet::new();
         let mut streams = tokio::task::JoinSet::new();
         for caller in 0..CALLERS {
@@ -127,7 +127,7 @@ on_both_engines! {
         let count = "SELECT count(*) FROM attribution WHERE tenant_id = $1";
         assert_eq!(db.number(count, TENANT).await as u128, 2 * CALLERS * BATCHES * MESSAGES);
         db.assert_gapless(TENANT).await;
-        let peak = server.peak_memory();
+        let peak = server.most_memory();
         let refused: u32 = refused.into_iter().sum();
         println!("idle {idle}, peak {peak} bytes; {refused} refused");
         assert!(peak <= LIMIT, "{peak} bytes");

@@ -115,7 +115,7 @@ fn sent(n: u128, id: &str) -> Vec<u8> {
 }
 
 async fn is_there(app: &App, id: &str) -> bool {
-    let id = [MessageId::parse(id).expect("an id")];
+    let id = [MessageId::parse(id).expect("an id").key()];
     let found = app.lookup_attributions(TENANT, &id, Revision(0)).await;
     found.expect("read")[0].is_some()
 }

@@ -125,14 +125,12 @@ impl Server {
     }
 
     /// The most memory that it has had, in bytes.
-    pub fn peak_memory(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kib.and_then(|kib| kib.parse::<u64>().ok())
-            .expect("a number")
-            << 10
+    pub fn most_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).expect("a process");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = kib.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: u64| kib << 10).expect("a number")
     }
 
     /// Stops it as a service manager does, with SIGTERM; its exit code.
