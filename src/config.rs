@@ -35,7 +35,7 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 10] = [
     Setting {
         key: "database",
         flag: "database",
@@ -100,6 +100,15 @@ pub const SETTINGS: [Setting; 9] = [
         help: "Messages that the cache in memory holds at most",
     },
     Setting {
+        key: "ingest_memory",
+        flag: "ingest-memory",
+        value: "MIB",
+        default: "32",
+        serve_only: true,
+        help: "Batches that are in memory at a time, in MiB as they were sent; at least 16. \
+               More wait, or are refused for the moment",
+    },
+    Setting {
         key: "log",
         flag: "log",
         value: "FILTER",
@@ -152,6 +161,8 @@ pub struct Config {
     pub cache: CacheKind,
     pub cache_ca_file: Option<PathBuf>,
     pub cache_entries: u64,
+    /// In bytes.
+    pub ingest_memory: usize,
     /// A filter of `tracing_subscriber`.
     pub log: String,
     pub log_format: LogFormat,
@@ -203,6 +214,7 @@ impl Config {
             cache_entries: values.parse("cache_entries", |text| {
                 text.parse().map_err(|_| "is a whole number".into())
             })?,
+            ingest_memory: values.parse("ingest_memory", ingest_memory)?,
             log: match values.get("log") {
                 Some((_, Origin::Default)) | None if role == Role::Command => "warn".into(),
                 _ => values.parse("log", log_filter)?,
@@ -243,6 +255,7 @@ impl Config {
             "cache" => self.cache.to_string(),
             "cache_ca_file" => path(&self.cache_ca_file),
             "cache_entries" => self.cache_entries.to_string(),
+            "ingest_memory" => (self.ingest_memory / MIB).to_string(),
             "log" => self.log.clone(),
             "log_format" => match self.log_format {
                 LogFormat::Text => "text".into(),
@@ -279,6 +292,19 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     }
     text.parse()
         .map_err(|_| format!("{text:?} is no address with a port, such as 127.0.0.1:50051"))
+}
+
+const MIB: usize = 1 << 20;
+/// A largest batch must find room.
+pub const MIN_INGEST_MEMORY: usize = 16 * MIB;
+
+fn ingest_memory(text: &str) -> Result<usize, String> {
+    let bytes = text
+        .parse()
+        .ok()
+        .and_then(|mib: usize| mib.checked_mul(MIB));
+    let bytes = bytes.filter(|bytes| (MIN_INGEST_MEMORY..=1 << 40).contains(bytes));
+    bytes.ok_or_else(|| "is a whole number of MiB, at least 16".into())
 }
 
 fn switch(text: &str) -> Result<bool, String> {

@@ -20,7 +20,7 @@
 //! 3. In one transaction ([`store::Store::begin`]) the tenant's row is locked, its consent
 //!    checked, and the stored messages that the batch touches are read ([`store::Tx`]).
 //! 4. What the events teach about people and mailboxes joins the tenant's directory
-//!    (`app/directories.rs`, [`domain::lesson`]); [`domain::Message::merge`] adds them to the
+//!    (`app/directories.rs`, [`domain::lesson`]); [`domain::Gathering`] adds them to the
 //!    evidence of each message and judges it: [`domain::attribute()`], a pure function of two
 //!    sets. So neither order nor repeats nor the split into batches can change an answer.
 //! 5. Only rows that changed are written, with the tenant's next revision and one `change`

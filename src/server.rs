@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     cache::{Cache, MemoryCache, RedisCache},
-    config::{CacheKind, Config, DatabaseUrl},
+    config::{self, CacheKind, Config, DatabaseUrl},
     grpc::{self, health, layers},
     store::{self, SCHEMA_VERSIONS, Store, StoreError},
 };
@@ -73,7 +73,8 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
         Err(source) => return Err(failed(config, source)),
     }
     let cache = open_cache(config).await?;
-    Ok(Arc::new(App::new(store, cache, secret)))
+    let memory = config.ingest_memory;
+    Ok(Arc::new(App::new(store, cache, secret, memory)))
 }
 
 async fn open_cache(config: &Config) -> Result<Cache, OpenError> {
@@ -163,6 +164,13 @@ pub fn in_process(app: Arc<App>) -> Channel {
     ))
 }
 
+/// Largest frame that callers may send: a batch of a megabyte in few of them. A connection may
+/// have four of them on the way to us, which no admission counts; with these a caller far away
+/// still sends some megabytes a second.
+const FRAME: u32 = 128 << 10;
+
+const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
+
 /// tonic takes hyper's guards against floods away unless they are set here.
 fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
     Server::builder()
@@ -171,8 +179,9 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .http2_max_local_error_reset_streams(Some(256))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        .max_frame_size(FRAME)
+        .initial_stream_window_size(2 * FRAME)
+        .initial_connection_window_size(4 * FRAME)
         .layer(layers::EdgeLayer)
 }
 

@@ -15,7 +15,7 @@ pub struct FieldError {
     pub why: String,
 }
 
-/// Can be cloned: several callers may have waited for the same read.
+/// Can be cloned: several callers may have waited for the same read, or for the same write.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("{}", fields(.0))]

@@ -4,13 +4,10 @@ pub use super::prepared::MAX_RECORDS;
 use super::{
     App, Error, Result,
     prepared::{Prepared, prepare},
-    quarantine::quarantine,
     receipt::Label,
+    rounds::Ready,
 };
-use crate::{
-    domain::{BatchId, Evidence, Receipt, Tenant, TenantId},
-    store::retrying,
-};
+use crate::domain::{AuditBatch, BatchId, Evidence, Receipt, Tenant, TenantId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -39,48 +36,37 @@ pub struct Ingested {
     pub receipt: Receipt,
 }
 
-impl App {
-    pub async fn ingest_audit_batch(&self, batch: Batch) -> Result<Ingested> {
-        let (tenant, validate_only) = (batch.tenant, batch.validate_only);
-        let secret = Arc::clone(self.secret().await?);
-        let batch = Arc::new(batch);
-        let label = Label::of(&batch, &secret).await?;
-        if let Some(earlier) = self.answered(tenant, &label).await? {
-            return Ok(earlier);
-        }
-        // decoding is work for a processor, not for a task that others wait behind
-        let prepared = tokio::task::spawn_blocking(move || prepare(&batch, &secret))
-            .await
-            .map_err(|failed| Error::bug(&failed))??;
-        if validate_only {
-            return self.validate(tenant, prepared).await;
-        }
-        retrying(|| self.ingest_once(tenant, &prepared, &label)).await
-    }
-
-    /// The transaction: lock and consent, merge, quarantine, receipt, commit.
-    async fn ingest_once(
-        &self,
-        id: TenantId,
-        prepared: &Prepared,
-        label: &Label,
-    ) -> Result<Ingested> {
-        let mut tx = self.begin(id).await?;
-        check_consent(tx.tenant())?;
-        if let Some(earlier) = label.answered(&mut *tx).await? {
-            return Ok(earlier);
-        }
-        let mut merged = self.merge(&mut *tx, prepared).await?;
-        merged.receipt.quarantined_without_copy =
-            quarantine(&mut *tx, &prepared.quarantined).await?;
-        let batch = label.batch(merged.receipt.clone());
-        tx.put_audit_batches(std::slice::from_ref(&batch)).await?;
-        self.finish(tx, merged).await?;
-        Ok(Ingested {
+impl Ingested {
+    pub(super) fn of(batch: AuditBatch) -> Self {
+        Self {
             batch_id: Some(batch.id),
             replayed: false,
             receipt: batch.receipt,
-        })
+        }
+    }
+}
+
+impl App {
+    pub async fn ingest_audit_batch(self: &Arc<Self>, batch: Batch) -> Result<Ingested> {
+        let (tenant, validate_only) = (batch.tenant, batch.validate_only);
+        let secret = Arc::clone(self.secret().await?);
+        let (batch, label) = {
+            let secret = Arc::clone(&secret);
+            self.decoding(move || {
+                let label = Label::of(&batch, &secret);
+                (batch, label)
+            })
+            .await?
+        };
+        if let Some(earlier) = self.answered(tenant, &label).await? {
+            return Ok(earlier);
+        }
+        let prepared = self.decoding(move || prepare(&batch, &secret)).await??;
+        if validate_only {
+            return self.validate(tenant, prepared).await;
+        }
+        let prepared = Arc::new(prepared);
+        self.write(tenant, Ready { prepared, label }).await
     }
 
     async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Ingested> {

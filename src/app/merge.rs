@@ -1,84 +1,95 @@
-//! The middle of a write: what a prepared batch does to the stored messages.
+//! The middle of a write: what prepared batches do to the stored messages.
 
 use super::{
-    App, Result, Write,
+    App, Result, Write, compute,
     directories::{learn, note_waiting},
     now,
     prepared::Prepared,
     reattribute::{Anew, Until, judge_anew},
 };
 use crate::{
-    domain::{AdminChange, ChangeKind, Directory, Message, MessageKey, Receipt, Revision, Tenant},
+    domain::{
+        AdminChange, ChangeKind, Directory, Gathering, Message, MessageKey, Receipt, Revision,
+        SendEvent, Tenant,
+    },
     store::Tx,
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
-/// What a batch teaches reaches older messages before the batch is acknowledged, up to this
-/// number of transactions. More is rare, and goes on behind its back.
+/// What batches teach reaches older messages before they are acknowledged, up to this number
+/// of transactions. More is rare, and goes on behind their back.
 const SETTLE_AT_ONCE: Until = Until::Chunks(5);
 
 /// What [`App::merge`] has written.
 pub(super) struct Merged {
     pub(super) tenant: Tenant,
     directory: Arc<Directory>,
-    pub(super) receipt: Receipt,
-    /// All that the batch touched, changed or not.
+    /// One for each batch, in their order.
+    pub(super) receipts: Vec<Receipt>,
+    /// All that the batches touched, changed or not.
     messages: Vec<Message>,
 }
 
 impl App {
     /// Learn, read, merge, write what changed. [`App::finish`] commits it.
-    pub(super) async fn merge(&self, tx: &mut dyn Tx, prepared: &Prepared) -> Result<Merged> {
+    ///
+    /// Of what several batches bring, the first of them has it new. They share one revision,
+    /// and each message is judged once.
+    pub(super) async fn merge(
+        &self,
+        tx: &mut dyn Tx,
+        batches: Vec<Arc<Prepared>>,
+    ) -> Result<Merged> {
         let mut tenant = tx.tenant().clone();
-        let mut receipt = prepared.receipt.clone();
-        let admin_new = store_admin_changes(tx, prepared).await?;
-        receipt.kept += admin_new;
-        receipt.repeated += prepared.admin_records - admin_new;
+        let mut receipts: Vec<Receipt> = batches.iter().map(|b| b.receipt.clone()).collect();
+        let admin_new = store_admin_changes(tx, &batches, &mut receipts).await?;
 
-        let directory = self.directories.of_tx(tx).await?;
-        let directory = learn(tx, &mut tenant, directory, prepared.all_events()).await?;
+        let before = self.directories.of_tx(tx).await?;
+        let directory = learn(tx, &mut tenant, Arc::clone(&before), all_events(&batches)).await?;
         let revision = tenant.revision.next();
-        let mut rows = read_and_merge(tx, prepared, &directory, revision).await?;
-        receipt.kept += rows.kept;
-        receipt.repeated += rows.repeated;
+        let mut rows = read_and_merge(tx, &batches, &directory, revision).await?;
         rows.write(tx).await?;
         note_waiting(tx, &directory, &rows.dirty).await?;
 
         // most often these are all that a lesson touches
         let anew = judge_anew(tx, &mut tenant, directory, revision).await?;
         let directory = rows.add(anew);
-        receipt.changed_messages += rows.reattributed;
 
-        for event in prepared.all_events() {
+        for event in all_events(&batches) {
             tenant.readiness.see(event.side, event.time);
         }
-        if admin_new > 0 || !rows.dirty.is_empty() {
+        if admin_new || !rows.dirty.is_empty() {
             tenant.revision = revision;
             tx.append_change(revision, now(), &rows.changes).await?;
         }
         if tenant != *tx.tenant() {
             tx.put_tenant(&tenant).await?;
         }
-        receipt.revision = tenant.revision;
+        for (at, (batch, receipt)) in batches.iter().zip(&mut receipts).enumerate() {
+            receipt.kept += rows.counts[at].kept;
+            receipt.repeated += rows.counts[at].repeated;
+            receipt.changed_messages = rows.changed_by(batch, &before);
+            receipt.revision = tenant.revision;
+        }
         rows.touched.append(&mut rows.dirty);
         Ok(Merged {
             tenant,
             directory,
-            receipt,
+            receipts,
             messages: rows.touched,
         })
     }
 
     /// Commits, and shows what was committed.
-    pub(super) async fn finish(&self, write: Write, merged: Merged) -> Result<Receipt> {
+    pub(super) async fn finish(&self, write: Write, merged: Merged) -> Result<()> {
         write.commit().await?;
         let Merged {
             tenant,
             directory,
-            receipt,
+            receipts: _,
             messages,
         } = merged;
         self.directories.keep(&tenant, directory);
@@ -86,14 +97,18 @@ impl App {
         if !tenant.is_settled()
             && let Err(error) = self.reattribute(tenant.id, SETTLE_AT_ONCE).await
         {
-            // the batch is committed: what is left to do must not fail it
+            // the batches are committed: what is left to do must not fail them
             tracing::warn!(tenant = %tenant.id, %error, "lessons have not reached all messages yet");
         }
-        Ok(receipt)
+        Ok(())
     }
 }
 
-/// The messages of a batch, after its events were added.
+fn all_events(batches: &[Arc<Prepared>]) -> impl Iterator<Item = &SendEvent> {
+    batches.iter().flat_map(|batch| batch.all_events())
+}
+
+/// The messages of the batches, after their events were added.
 #[derive(Default)]
 struct Rows {
     /// Have to be written: those that are not stored yet, and the others.
@@ -103,7 +118,16 @@ struct Rows {
     touched: Vec<Message>,
     /// Of the dirty ones.
     changes: Vec<(MessageKey, ChangeKind)>,
-    reattributed: u64,
+    /// Those with another answer than before.
+    reattributed: HashSet<MessageKey>,
+    /// The same of others, which a lesson has reached.
+    taught: HashSet<MessageKey>,
+    /// One for each batch, in their order.
+    counts: Vec<Counts>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
     kept: u64,
     repeated: u64,
 }
@@ -117,14 +141,12 @@ impl Rows {
         Ok(())
     }
 
-    /// One of them may be of the batch itself: an old message has just taught who it names.
-    /// For everybody else it was created, or changed, once. The directory after it.
+    /// One of them may be of the batches themselves: an old message has just taught who it
+    /// names. For everybody else it was created, or changed, once. The directory after it.
     fn add(&mut self, anew: Anew) -> Arc<Directory> {
         let again: HashSet<MessageKey> = anew.messages.iter().map(|m| m.key).collect();
-        let before = self.dirty.len();
         self.dirty.retain(|message| !again.contains(&message.key));
-        let twice = before - self.dirty.len();
-        self.reattributed += (again.len() - twice) as u64;
+        self.taught = again.difference(&self.reattributed).copied().collect();
         self.dirty.extend(anew.messages);
         let told: HashSet<MessageKey> = self.changes.iter().map(|(key, _)| *key).collect();
         let new = anew.changes.into_iter();
@@ -132,48 +154,115 @@ impl Rows {
             .extend(new.filter(|(key, _)| !told.contains(key)));
         anew.directory
     }
+
+    /// Messages that the batch touched and that have another answer now; and those that a
+    /// lesson has reached, if the batch taught one.
+    fn changed_by(&self, batch: &Prepared, before: &Directory) -> u64 {
+        let changed = |key: &&MessageKey| self.reattributed.contains(*key);
+        let changed = batch.events.keys().filter(changed).count();
+        let taught = if !self.taught.is_empty() && batch.teaches(before) {
+            self.taught.len()
+        } else {
+            0
+        };
+        (changed + taught) as u64
+    }
 }
 
 async fn read_and_merge(
     tx: &mut dyn Tx,
-    prepared: &Prepared,
-    directory: &Directory,
+    batches: &[Arc<Prepared>],
+    directory: &Arc<Directory>,
     revision: Revision,
 ) -> Result<Rows> {
-    let keys: Vec<MessageKey> = prepared.events.keys().copied().collect();
-    let stored = tx.messages(&keys).await?;
-    let mut stored: BTreeMap<MessageKey, Message> = stored
-        .into_iter()
-        .map(|message| (message.key, message))
+    let mut keys: Vec<MessageKey> = batches
+        .iter()
+        .flat_map(|b| b.events.keys().copied())
         .collect();
-    let mut rows = Rows::default();
-    for (&key, (message_id, events)) in &prepared.events {
-        let identity = (key, message_id.clone());
-        let stored = stored.remove(&key);
-        let is_new = stored.is_none();
-        let merged = Message::merge(
-            stored,
-            identity,
-            events.iter().cloned(),
-            directory,
-            revision,
-        );
-        rows.kept += merged.kept;
-        rows.repeated += merged.repeated;
-        rows.reattributed += u64::from(merged.reattributed);
-        rows.changes.extend(merged.change.map(|kind| (key, kind)));
-        if is_new {
-            rows.new.push(merged.message);
-        } else if merged.dirty {
-            rows.dirty.push(merged.message);
-        } else {
-            rows.touched.push(merged.message);
-        }
+    if batches.len() > 1 {
+        keys.sort_unstable();
+        keys.dedup();
     }
-    Ok(rows)
+    let stored = tx.messages(&keys).await?;
+    let (batches, directory) = (batches.to_vec(), Arc::clone(directory));
+    compute(keys.len(), move || {
+        let (messages, counts) = gather(stored, &batches);
+        judge(messages, counts, &directory, revision)
+    })
+    .await
 }
 
-async fn store_admin_changes(tx: &mut dyn Tx, prepared: &Prepared) -> Result<u64> {
-    let changes: Vec<AdminChange> = prepared.admin_changes.iter().cloned().collect();
-    Ok(tx.put_admin_changes(&changes).await?)
+/// All evidence of the messages, and of each batch what of it was new.
+fn gather(
+    stored: Vec<Message>,
+    batches: &[Arc<Prepared>],
+) -> (BTreeMap<MessageKey, Gathering>, Vec<Counts>) {
+    let stored = stored.into_iter().map(|m| (m.key, Gathering::from(m)));
+    let mut messages: BTreeMap<MessageKey, Gathering> = stored.collect();
+    let add = |batch: &Arc<Prepared>| {
+        let mut counts = Counts::default();
+        for (&key, (id, events)) in &batch.events {
+            let message = messages
+                .entry(key)
+                .or_insert_with(|| Gathering::new(key, id.clone()));
+            let added = message.add(events.iter().map(Arc::clone));
+            counts.kept += added.new;
+            counts.repeated += added.repeated;
+        }
+        counts
+    };
+    let counts = batches.iter().map(add).collect();
+    (messages, counts)
+}
+
+fn judge(
+    messages: BTreeMap<MessageKey, Gathering>,
+    counts: Vec<Counts>,
+    directory: &Directory,
+    revision: Revision,
+) -> Rows {
+    let mut rows = Rows {
+        counts,
+        ..Rows::default()
+    };
+    for (key, message) in messages {
+        let judged = message.judge(directory, revision);
+        if judged.reattributed {
+            rows.reattributed.insert(key);
+        }
+        rows.changes.extend(judged.change.map(|kind| (key, kind)));
+        if judged.is_new {
+            rows.new.push(judged.message);
+        } else if judged.dirty {
+            rows.dirty.push(judged.message);
+        } else {
+            rows.touched.push(judged.message);
+        }
+    }
+    rows
+}
+
+/// Of a change that several batches bring the first has it new. Tells whether any was.
+async fn store_admin_changes(
+    tx: &mut dyn Tx,
+    batches: &[Arc<Prepared>],
+    receipts: &mut [Receipt],
+) -> Result<bool> {
+    let changes: BTreeSet<&AdminChange> = batches.iter().flat_map(|b| &b.admin_changes).collect();
+    if changes.is_empty() {
+        return Ok(false);
+    }
+    let changes: Vec<AdminChange> = changes.into_iter().cloned().collect();
+    let mut new = tx.put_admin_changes(&changes).await?;
+    let any = !new.is_empty();
+    for (batch, receipt) in batches.iter().zip(receipts) {
+        let names = batch
+            .admin_changes
+            .iter()
+            .map(|c| (c.record_id, c.digest()));
+        let first = names.filter(|name| new.remove(name)).count() as u64;
+        receipt.kept += first;
+        receipt.repeated += batch.admin_records - first;
+    }
+    Ok(any)
 }

@@ -4,6 +4,7 @@
 //! A call that may write must run to its end even if the caller leaves: whoever calls from a
 //! place that can be cancelled goes through [`App::detached`].
 
+pub mod admission;
 mod directories;
 mod error;
 pub mod expire;
@@ -27,6 +28,7 @@ mod receipt;
 pub mod register_tenant;
 pub mod retry_quarantined_records;
 pub mod revoke_consent;
+mod rounds;
 mod scopes;
 mod secret;
 pub mod stream_attributions;
@@ -36,17 +38,21 @@ use crate::{
     domain::{Revision, Tenant, TenantId, Timestamp},
     store::{Store, Tx},
 };
+use admission::Admission;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 pub use page::{chunk_size, page_size};
+use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
 use std::{
     future::Future,
+    num::NonZeroUsize,
     ops::{Deref, DerefMut},
     sync::Arc,
+    thread::available_parallelism,
     time::SystemTime,
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, Semaphore};
@@ -60,8 +66,12 @@ pub struct App {
     scopes: Arc<Scopes>,
     /// Answers that are in no cache.
     stored_answers: Coalescer<StoredAnswers>,
+    admission: Admission,
     directories: Directories,
-    queues: Moka<TenantId, Arc<Mutex<()>>>,
+    turns: Moka<TenantId, Arc<Mutex<()>>>,
+    rounds: Rounds,
+    /// Batches that are decoded at a time: one a processor, so that lookups find one too.
+    decoders: Semaphore,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
     /// Places for streams of answers.
@@ -70,8 +80,14 @@ pub struct App {
 }
 
 impl App {
-    /// `secret`: the deployment's, if it is not kept in the store.
-    pub fn new(store: Arc<dyn Store>, cache: Cache, secret: Option<[u8; 32]>) -> Self {
+    /// `secret`: the deployment's, if it is not kept in the store. `ingest_memory`: bytes of
+    /// batches that may be in memory at a time.
+    pub fn new(
+        store: Arc<dyn Store>,
+        cache: Cache,
+        secret: Option<[u8; 32]>,
+        ingest_memory: usize,
+    ) -> Self {
         let cache = Arc::new(cache);
         let secret = Arc::new(SecretCell::new(Arc::clone(&store), secret));
         let scopes = Arc::new(Scopes::new(cache.is_shared().then(|| Arc::clone(&secret))));
@@ -85,12 +101,19 @@ impl App {
             cache,
             scopes,
             stored_answers: Coalescer::new(stored_answers),
+            admission: Admission::new(ingest_memory),
             directories: Directories::default(),
-            queues: Moka::new(QUEUES),
+            turns: Moka::new(TURNS),
+            rounds: Rounds::default(),
+            decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
             unsettled: Notify::new(),
             streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
             secret,
         }
+    }
+
+    pub fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     pub fn store(&self) -> &dyn Store {
@@ -117,11 +140,22 @@ impl App {
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
     async fn begin(&self, id: TenantId) -> Result<Write> {
         self.scopes.ready().await?;
-        let queue = self.queues.get_with(id, Arc::default);
-        let turn = queue.lock_owned().await;
+        let turns = self.turns.get_with(id, Arc::default);
+        let turn = turns.lock_owned().await;
         let tx = self.store.begin(id).await?;
         let tx = tx.ok_or(Error::TenantNotFound(id))?;
         Ok(Write { tx, _turn: turn })
+    }
+
+    /// Work on the bytes of a batch, which takes long: behind that of other batches, and where
+    /// no other task waits for it.
+    async fn decoding<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let _turn = self.decoders.acquire().await.map_err(|e| Error::bug(&e))?;
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|failed| Error::bug(&failed))
     }
 
     async fn tenant(&self, id: TenantId) -> Result<Tenant> {
@@ -132,7 +166,22 @@ impl App {
 
 /// Tenants whose queue of writers is kept. One that falls out gets another queue; the store's
 /// own lock is what counts.
-const QUEUES: u64 = 10_000;
+const TURNS: u64 = 10_000;
+
+/// Work on so few messages is done where it stands.
+const AT_ONCE: usize = 200;
+
+/// Work on messages for a processor. Much of it is done where no other task waits behind it.
+async fn compute<T: Send + 'static>(
+    messages: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    if messages <= AT_ONCE {
+        return Ok(work());
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|failed| Error::bug(&failed))
+}
 
 /// A write of one tenant, and its turn among the writers of this process.
 struct Write {

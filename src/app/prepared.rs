@@ -4,11 +4,14 @@ use super::{Error, Result, ingest_audit_batch::Batch, now, secret::Secret};
 use crate::{
     audit::{self, Decoded, Problem},
     domain::{
-        AdminChange, MessageId, MessageKey, QuarantineReason, QuarantinedRecord, Receipt,
-        RecordProblem, SendEvent,
+        AdminChange, Directory, MessageId, MessageKey, QuarantineReason, QuarantinedRecord,
+        Receipt, RecordProblem, SendEvent,
     },
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Records of one batch.
 pub const MAX_RECORDS: usize = 10_000;
@@ -21,8 +24,10 @@ const OTHER_OPERATIONS: &str = "(other)";
 /// A batch, decoded and sorted by message.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
-    pub(super) events: BTreeMap<MessageKey, (Option<MessageId>, Vec<SendEvent>)>,
+    pub(super) events: BTreeMap<MessageKey, (Option<MessageId>, Vec<Arc<SendEvent>>)>,
     pub(super) admin_changes: BTreeSet<AdminChange>,
+    /// How many they are.
+    pub(super) sends: usize,
     /// How many records `admin_changes` came from.
     pub(super) admin_records: u64,
     pub(super) quarantined: Vec<QuarantinedRecord>,
@@ -53,7 +58,17 @@ pub(super) fn prepare(batch: &Batch, secret: &Secret) -> super::Result<Prepared>
 
 impl Prepared {
     pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> {
-        self.events.values().flat_map(|(_, events)| events)
+        let events = self.events.values().flat_map(|(_, events)| events);
+        events.map(AsRef::as_ref)
+    }
+
+    /// Says something about people or mailboxes that this directory does not know.
+    pub(super) fn teaches(&self, directory: &Directory) -> bool {
+        let mut lessons = Vec::new();
+        self.all_events().any(|event| {
+            directory.untaught(event, &mut lessons);
+            !lessons.is_empty()
+        })
     }
 
     pub(super) fn add(&mut self, record: audit::Record<'_>, secret: &Secret) {
@@ -67,7 +82,8 @@ impl Prepared {
                     .events
                     .entry(message.key())
                     .or_insert_with(|| (id, Vec::new()));
-                events.push(event);
+                events.push(Arc::new(event));
+                self.sends += 1;
             }
             Ok(Decoded::Admin(change)) => {
                 self.admin_records += 1;
@@ -92,7 +108,7 @@ impl Prepared {
                     reason: problem.reason,
                     detail: problem.detail.clone(),
                     received_at: now(),
-                    bytes: (!foreign).then(|| record.bytes.into_owned()),
+                    bytes: (!foreign).then(|| record.bytes.into_owned().into()),
                 });
                 if receipt.problems.len() < MAX_PROBLEMS {
                     receipt.problems.push(RecordProblem {

@@ -1,43 +1,46 @@
 //! What cannot be taken in is kept, within bounds.
 
-use super::Result;
+use super::{Result, prepared::Prepared};
 use crate::{
     domain::{
-        QuarantinedRecord,
+        QuarantineUsage, QuarantinedRecord,
         quarantine::{MAX_QUARANTINED, MAX_QUARANTINED_BYTES},
     },
     store::Tx,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
-/// Stores one copy of each record while the tenant has room for it. Tells for how many there
-/// was none; another tenant's are not counted, which never have one. Only a batch with such records reads anything.
-pub(super) async fn quarantine(tx: &mut dyn Tx, records: &[QuarantinedRecord]) -> Result<u64> {
-    if records.is_empty() {
-        return Ok(0);
+/// Stores one copy of each record while the tenant has room for it. Tells of each batch for how
+/// many there was none; another tenant's are not counted, which never have one. Only batches
+/// with such records read anything.
+pub(super) async fn quarantine(tx: &mut dyn Tx, batches: &[Arc<Prepared>]) -> Result<Vec<u64>> {
+    let records = || batches.iter().flat_map(|batch| &batch.quarantined);
+    let mut digests: Vec<Uuid> = records().map(|record| record.digest).collect();
+    if digests.is_empty() {
+        return Ok(vec![0; batches.len()]);
     }
-    let mut digests: Vec<Uuid> = records.iter().map(|record| record.digest).collect();
     digests.sort_unstable();
     digests.dedup();
     let mut has_copy = tx.quarantined(&digests).await?;
     if has_copy.len() < digests.len() {
-        let new = admit(tx, records, &mut has_copy).await?;
+        let used = tx.quarantine_usage().await?;
+        let new = admit(used, records(), &mut has_copy);
         tx.put_quarantined(&new).await?;
     }
     let without = |record: &&QuarantinedRecord| {
         record.bytes.is_some() && !has_copy.get(&record.digest).is_some_and(|has| *has)
     };
-    Ok(records.iter().filter(without).count() as u64)
+    let of_batch = |batch: &Arc<Prepared>| batch.quarantined.iter().filter(without).count() as u64;
+    Ok(batches.iter().map(of_batch).collect())
 }
 
 /// Those of the records that are new and for which there is room.
-async fn admit(
-    tx: &mut dyn Tx,
-    records: &[QuarantinedRecord],
+fn admit<'a>(
+    mut used: QuarantineUsage,
+    records: impl Iterator<Item = &'a QuarantinedRecord>,
     has_copy: &mut HashMap<Uuid, bool>,
-) -> Result<Vec<QuarantinedRecord>> {
-    let mut used = tx.quarantine_usage().await?;
+) -> Vec<QuarantinedRecord> {
     let mut new = Vec::new();
     for record in records {
         if has_copy.contains_key(&record.digest) {
@@ -62,5 +65,5 @@ async fn admit(
             new.push(record.clone());
         }
     }
-    Ok(new)
+    new
 }

@@ -6,7 +6,7 @@ use super::{
     now,
 };
 use crate::{
-    domain::{ChangeKind, Directory, Message, MessageKey, Revision, Tenant, TenantId},
+    domain::{ChangeKind, Directory, Gathering, Message, MessageKey, Revision, Tenant, TenantId},
     store::{Tx, retrying},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -129,11 +129,11 @@ pub(super) async fn judge_anew(
         directory,
     };
     for message in messages {
-        let merged = message.reattribute(&anew.directory, revision);
-        if merged.dirty {
-            let change = merged.change.map(|kind| (merged.message.key, kind));
+        let judged = Gathering::from(message).judge(&anew.directory, revision);
+        if judged.dirty {
+            let change = judged.change.map(|kind| (judged.message.key, kind));
             anew.changes.extend(change);
-            anew.messages.push(merged.message);
+            anew.messages.push(judged.message);
         }
     }
     tx.replace_messages(&anew.messages).await?;

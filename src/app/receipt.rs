@@ -10,7 +10,10 @@ use crate::{
     domain::{AuditBatch, BatchId, Receipt, TenantId, audit_batch::Request},
     store::Tx,
 };
-use std::{iter, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    iter,
+};
 use uuid::Uuid;
 
 /// Under which name a batch is stored.
@@ -23,25 +26,21 @@ pub(super) struct Label {
 
 impl Label {
     /// Reads all of the batch where it has a request id.
-    pub(super) async fn of(batch: &Arc<Batch>, secret: &Arc<Secret>) -> Result<Self> {
+    pub(super) fn of(batch: &Batch, secret: &Secret) -> Self {
         // nothing of it is stored, so it is no repeat and has none
         let id = batch.request_id.clone().filter(|_| !batch.validate_only);
-        let Some(id) = id else {
-            return Ok(Self {
-                id: BatchId(Uuid::new_v4()),
-                request: None,
-                source: batch.source.clone(),
-            });
-        };
-        let (whole, secret) = (Arc::clone(batch), Arc::clone(secret));
-        let content_digest = tokio::task::spawn_blocking(move || content_digest(&whole, &secret))
-            .await
-            .map_err(|failed| Error::bug(&failed))?;
-        Ok(Self {
-            id: BatchId::of_request(&id),
-            request: Some(Request { id, content_digest }),
+        let request = id.map(|id| Request {
+            id,
+            content_digest: content_digest(batch, secret),
+        });
+        Self {
+            id: match &request {
+                Some(request) => BatchId::of_request(&request.id),
+                None => BatchId(Uuid::new_v4()),
+            },
+            request,
             source: batch.source.clone(),
-        })
+        }
     }
 
     pub(super) fn batch(&self, receipt: Receipt) -> AuditBatch {
@@ -54,21 +53,33 @@ impl Label {
         }
     }
 
-    /// The earlier answer of a batch with this request id, under the tenant's lock.
-    pub(super) async fn answered(&self, tx: &mut dyn Tx) -> Result<Option<Ingested>> {
-        if self.request.is_none() {
-            return Ok(None);
+    /// The answers of those whose request id is known, by position, under the tenant's lock.
+    pub(super) async fn answered(
+        labels: impl Iterator<Item = &Self>,
+        tx: &mut dyn Tx,
+    ) -> Result<BTreeMap<usize, Result<Ingested>>> {
+        let named = labels
+            .enumerate()
+            .filter(|(_, label)| label.request.is_some());
+        let named: HashMap<BatchId, (usize, &Self)> =
+            named.map(|(at, label)| (label.id, (at, label))).collect();
+        if named.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        let stored = tx.audit_batch(self.id).await?;
-        stored.map(|stored| self.replay(stored)).transpose()
+        let ids: Vec<BatchId> = named.keys().copied().collect();
+        let stored = tx.audit_batches(&ids).await?;
+        let replay = |stored: AuditBatch| {
+            let (at, label) = named.get(&stored.id)?;
+            Some((*at, label.replay(stored)))
+        };
+        Ok(stored.into_iter().filter_map(replay).collect())
     }
 
     fn replay(&self, stored: AuditBatch) -> Result<Ingested> {
         if stored.request == self.request {
             Ok(Ingested {
-                batch_id: Some(stored.id),
                 replayed: true,
-                receipt: stored.receipt,
+                ..Ingested::of(stored)
             })
         } else {
             Err(Error::RequestIdReused {

@@ -1,8 +1,6 @@
 //! RetryQuarantinedRecords: today's decoder may read more than the one of that day.
 
-use super::{
-    App, Error, Result, ingest_audit_batch::check_consent, prepared::Prepared, secret::Secret,
-};
+use super::{App, Result, ingest_audit_batch::check_consent, prepared::Prepared, secret::Secret};
 use crate::{
     audit,
     domain::{QuarantineEntry, QuarantineReason, QuarantinedRecord, Receipt, Revision, TenantId},
@@ -68,9 +66,9 @@ impl App {
         let digests: Vec<Uuid> = entries.iter().map(|entry| entry.digest).collect();
         let copies = self.store.quarantined_copies(id, &digests).await?;
         let secret = Arc::clone(self.secret().await?);
-        let again = tokio::task::spawn_blocking(move || Again::read(id, entries, &copies, &secret))
-            .await
-            .map_err(|failed| Error::bug(&failed))?;
+        let again = self
+            .decoding(move || Again::read(id, entries, &copies, &secret))
+            .await?;
         let receipt = retrying(|| self.retry_once(id, &again)).await?;
         done.add(again.copies, &receipt);
         Ok(())
@@ -81,11 +79,14 @@ impl App {
     async fn retry_once(&self, id: TenantId, again: &Again) -> Result<Receipt> {
         let mut tx = self.begin(id).await?;
         check_consent(tx.tenant())?;
-        let merged = self.merge(&mut *tx, &again.prepared).await?;
+        let prepared = vec![Arc::clone(&again.prepared)];
+        let mut merged = self.merge(&mut *tx, prepared).await?;
+        let receipt = merged.receipts.pop().unwrap_or_default();
         tx.remove_quarantined(&again.removed).await?;
         tx.put_quarantined(&again.parts).await?;
         tx.change_quarantined(&again.changed).await?;
-        self.finish(tx, merged).await
+        self.finish(tx, merged).await?;
+        Ok(receipt)
     }
 }
 
@@ -131,7 +132,7 @@ fn chunks(entries: Vec<QuarantineEntry>) -> Vec<Vec<QuarantineEntry>> {
 struct Again {
     copies: u64,
     /// What can be taken in now.
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
     /// Leave the quarantine.
     removed: Vec<Uuid>,
     /// Take the place of one that leaves.
@@ -149,11 +150,12 @@ impl Again {
     ) -> Self {
         let mut again = Self {
             copies: 0,
-            prepared: Prepared::default(),
+            prepared: Arc::default(),
             removed: Vec::new(),
             parts: Vec::new(),
             changed: Vec::new(),
         };
+        let mut prepared = Prepared::default();
         for entry in entries {
             // one that is gone by now was retried elsewhere, or has expired
             let Some(bytes) = copies.get(&entry.digest) else {
@@ -161,11 +163,12 @@ impl Again {
             };
             again.copies += 1;
             for record in audit::decode_record(bytes, tenant) {
-                again.prepared.add(record, secret);
+                prepared.add(record, secret);
             }
-            let broken = std::mem::take(&mut again.prepared.quarantined);
+            let broken = std::mem::take(&mut prepared.quarantined);
             again.settle(entry, broken);
         }
+        again.prepared = Arc::new(prepared);
         again
     }
 
@@ -227,12 +230,12 @@ mod tests {
 
     #[test]
     fn what_becomes_of_a_copy() {
-        let broken = |digest: u128, reason, bytes: Option<&[u8]>| QuarantinedRecord {
+        let broken = |digest: u128, reason, copy: Option<&[u8]>| QuarantinedRecord {
             digest: Uuid::from_u128(digest),
             reason,
             detail: "cut off".into(),
             received_at: Timestamp::LATEST,
-            bytes: bytes.map(Into::into),
+            bytes: copy.map(bytes::Bytes::copy_from_slice),
         };
         let (malformed, invalid) = (QuarantineReason::Malformed, QuarantineReason::InvalidField);
         let foreign = QuarantineReason::ForeignTenant;

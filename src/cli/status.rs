@@ -132,6 +132,7 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         ErrorReason::RevisionNotReached
         | ErrorReason::StoreUnavailable
         | ErrorReason::ServerStopping
+        | ErrorReason::Overloaded
         | ErrorReason::TooManyStreams => {
             "wait a moment and run the same command again; repeating it is safe"
         }

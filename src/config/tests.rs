@@ -102,6 +102,16 @@ fn wrong_values_say_where_they_were_set() {
             "--cache: a port is no number",
         ),
         ("cache_entries", "-1", "--cache-entries: is a whole number"),
+        (
+            "ingest_memory",
+            "15",
+            "--ingest-memory: is a whole number of MiB, at least 16",
+        ),
+        (
+            "ingest_memory",
+            "18446744073709551615",
+            "--ingest-memory: is a whole number of MiB",
+        ),
         ("insecure", "yes", "--insecure: is true or false"),
         ("log", "inof", "--log: \"inof\" is no level"),
         ("log", "sqlx=loud", "--log: "),
@@ -157,7 +167,8 @@ fn the_effective_configuration_shows_every_setting_and_no_secret() {
     assert_eq!(
         config.to_string(),
         "database=postgres://u:***@h/d listen=127.0.0.1:50051 insecure=false key_file=(not set) \
-         cache=memory cache_ca_file=(not set) cache_entries=100000 log=warn log_format=text"
+         cache=memory cache_ca_file=(not set) cache_entries=100000 ingest_memory=32 log=warn \
+         log_format=text"
     );
     assert!(!format!("{config:?}").contains("secret"));
 }

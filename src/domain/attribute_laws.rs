@@ -2,7 +2,7 @@
 
 use super::tests::{ANNA, BOB, SUPPORT, agent_side, at, judged_with, mailbox_side, register};
 use super::*;
-use crate::domain::{Mailbox, MailboxKind, send_event::UserType};
+use crate::domain::{Gathering, Mailbox, MailboxKind, MessageKey, Revision, send_event::UserType};
 use proptest::prelude::*;
 
 /// Events of one message from small alphabets, so that repeats, conflicts and bounds are hit.
@@ -84,6 +84,33 @@ proptest! {
         prop_assert_eq!(&once, &restored);
         let directory = Directory::new(register, []);
         prop_assert_eq!(attribute(&once, &directory), attribute(&other_way, &directory));
+    }
+
+    /// Judged after each part or once after all of them: the same message.
+    #[test]
+    fn judged_once_is_as_judged_each_time(
+        events in prop::collection::vec(any_event(), 1..40),
+        cut in any::<prop::sample::Index>(),
+        register in directories(),
+    ) {
+        let directory = Directory::new(register, []);
+        let (front, back) = events.split_at(cut.index(events.len()));
+        let new = || Gathering::new(MessageKey::of_record(Uuid::nil()), None);
+        let mut once = new();
+        let mut counts = vec![once.add(front.iter().cloned()), once.add(back.iter().cloned())];
+        let once = once.judge(&directory, Revision(2));
+        let mut first = new();
+        counts.push(first.add(front.iter().cloned()));
+        let first = first.judge(&directory, Revision(1));
+        let mut second = Gathering::from(first.message);
+        counts.push(second.add(back.iter().cloned()));
+        let second = second.judge(&directory, Revision(2));
+        prop_assert_eq!(&counts[..2], &counts[2..], "each part has its own counts");
+        prop_assert_eq!(&once.message.evidence, &second.message.evidence);
+        prop_assert_eq!(&once.message.attribution, &second.message.attribution);
+        prop_assert_eq!((once.is_new, second.is_new), (true, false));
+        let again = Gathering::from(second.message).judge(&directory, Revision(3));
+        prop_assert!(!again.dirty && !again.reattributed && again.change.is_none());
     }
 
     /// Failed attempts change no answer, as long as one attempt did not fail.

@@ -1,7 +1,10 @@
 //! The evidence of one message: a bounded set of send events.
 
 use super::{Operation, SendEvent, Side};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Events kept of one (operation, side, actor, outcome): the smallest in canonical order.
 pub const MAX_PER_GROUP: usize = 8;
@@ -13,7 +16,9 @@ pub const MAX_ACTORS: usize = 64;
 /// for only smaller events push it out, and they stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    events: BTreeSet<SendEvent>,
+    // shared: a batch keeps its events until it is committed, and a tree of large values has
+    // room for eleven where there is one
+    events: BTreeSet<Arc<SendEvent>>,
     truncated: bool,
 }
 
@@ -34,16 +39,19 @@ fn group(event: &SendEvent) -> Group<'_> {
 
 impl Evidence {
     /// As stored before. The events are taken as they are.
-    pub fn restore(events: impl IntoIterator<Item = SendEvent>, truncated: bool) -> Self {
+    pub fn restore<E>(events: impl IntoIterator<Item = E>, truncated: bool) -> Self
+    where
+        E: Into<Arc<SendEvent>>,
+    {
         Self {
-            events: events.into_iter().collect(),
+            events: events.into_iter().map(Into::into).collect(),
             truncated,
         }
     }
 
     /// In canonical order.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &SendEvent> + Clone {
-        self.events.iter()
+        self.events.iter().map(AsRef::as_ref)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -55,10 +63,13 @@ impl Evidence {
         self.truncated
     }
 
-    pub fn add(&mut self, events: impl IntoIterator<Item = SendEvent>) -> Added {
+    pub fn add<E>(&mut self, events: impl IntoIterator<Item = E>) -> Added
+    where
+        E: Into<Arc<SendEvent>>,
+    {
         let mut added = Added::default();
         let mut fresh = BTreeSet::new();
-        for event in events {
+        for event in events.into_iter().map(Into::into) {
             if self.events.contains(&event) || !fresh.insert(event) {
                 added.repeated += 1;
             }
@@ -69,7 +80,7 @@ impl Evidence {
             self.events.append(&mut fresh);
             return added;
         }
-        let candidates: Vec<SendEvent> = fresh.iter().cloned().collect();
+        let candidates: Vec<Arc<SendEvent>> = fresh.iter().cloned().collect();
         self.events.append(&mut fresh);
         self.bound();
         for event in &candidates {
@@ -84,11 +95,11 @@ impl Evidence {
 
     fn bound(&mut self) {
         let mut groups: BTreeMap<Group<'_>, usize> = BTreeMap::new();
-        let mut actors: BTreeSet<&str> = self.events.iter().map(SendEvent::actor_id).collect();
+        let mut actors: BTreeSet<&str> = self.events().map(SendEvent::actor_id).collect();
         while actors.len() > MAX_ACTORS {
             actors.pop_last();
         }
-        let beyond: Vec<SendEvent> = self
+        let beyond: Vec<Arc<SendEvent>> = self
             .events
             .iter()
             .filter(|event| {

@@ -2,8 +2,9 @@
 
 use super::{
     Answer, Attribution, Directory, Evidence, MessageId, MessageKey, Revision, SendEvent, Verdict,
-    attribute,
+    attribute, evidence::Added,
 };
+use std::sync::Arc;
 
 /// One row: the aggregate that is merged, versioned, cached, explained and fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +31,23 @@ pub enum ChangeKind {
     Erased = 4,
 }
 
-/// What [`Message::merge`] did.
+/// A message that takes evidence in, and is judged when it has all of it.
 #[derive(Debug)]
-pub struct Merged {
+pub struct Gathering {
+    key: MessageKey,
+    id: Option<MessageId>,
+    evidence: Evidence,
+    /// As it is stored.
+    before: Option<(Attribution, Revision)>,
+    has_more: bool,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub struct Judgement {
     pub message: Message,
-    /// Events that were new, and those that said nothing new.
-    pub kept: u64,
-    pub repeated: u64,
+    /// It was not stored before.
+    pub is_new: bool,
     /// The row has to be written.
     pub dirty: bool,
     /// The attribution is new or another one.
@@ -54,70 +65,65 @@ impl Message {
             revision: self.revision,
         }
     }
+}
 
-    /// Adds events to a message (`None`: not stored yet). `revision` is stamped only where
-    /// the attribution changes.
-    pub fn merge(
-        stored: Option<Self>,
-        (key, id): (MessageKey, Option<MessageId>),
-        events: impl IntoIterator<Item = SendEvent>,
-        directory: &Directory,
-        revision: Revision,
-    ) -> Merged {
-        let (mut evidence, before) = match stored {
-            Some(stored) => (stored.evidence, Some((stored.attribution, stored.revision))),
-            None => (Evidence::default(), None),
-        };
-        let was_truncated = evidence.is_truncated();
-        let added = evidence.add(events);
-        let dirty = added.new > 0 || evidence.is_truncated() != was_truncated;
-        let mut merged = Self::judge(key, id, evidence, before, directory, revision);
-        merged.kept = added.new;
-        merged.repeated = added.repeated;
-        merged.dirty |= dirty;
-        merged
+impl Gathering {
+    /// A message that is not stored yet.
+    pub fn new(key: MessageKey, id: Option<MessageId>) -> Self {
+        Self {
+            key,
+            id,
+            evidence: Evidence::default(),
+            before: None,
+            has_more: false,
+        }
     }
 
-    /// Judges the stored evidence anew under another directory.
-    pub fn reattribute(self, directory: &Directory, revision: Revision) -> Merged {
-        let before = Some((self.attribution, self.revision));
-        Self::judge(
-            self.key,
-            self.id,
-            self.evidence,
-            before,
-            directory,
-            revision,
-        )
+    pub fn add<E>(&mut self, events: impl IntoIterator<Item = E>) -> Added
+    where
+        E: Into<Arc<SendEvent>>,
+    {
+        let was_truncated = self.evidence.is_truncated();
+        let added = self.evidence.add(events);
+        self.has_more |= added.new > 0 || self.evidence.is_truncated() != was_truncated;
+        added
     }
 
-    fn judge(
-        key: MessageKey,
-        id: Option<MessageId>,
-        evidence: Evidence,
-        before: Option<(Attribution, Revision)>,
-        directory: &Directory,
-        revision: Revision,
-    ) -> Merged {
-        let attribution = attribute(&evidence, directory);
-        let (old, old_revision) = before.unzip();
+    /// Judges all the evidence under this directory. `revision` is stamped only where the
+    /// attribution changes.
+    pub fn judge(self, directory: &Directory, revision: Revision) -> Judgement {
+        let attribution = attribute(&self.evidence, directory);
+        let is_new = self.before.is_none();
+        let (old, old_revision) = self.before.unzip();
         let reattributed = old.as_ref() != Some(&attribution);
-        Merged {
+        Judgement {
+            is_new,
+            dirty: self.has_more || reattributed,
+            reattributed,
             change: change(old.as_ref(), &attribution),
-            message: Self {
-                key,
-                id,
-                evidence,
+            message: Message {
+                key: self.key,
+                id: self.id,
+                evidence: self.evidence,
                 revision: match old_revision {
                     Some(old) if !reattributed => old,
                     _ => revision,
                 },
                 attribution,
             },
-            kept: 0,
-            repeated: 0,
-            dirty: reattributed,
-            reattributed,
+        }
+    }
+}
+
+/// As it is stored.
+impl From<Message> for Gathering {
+    fn from(message: Message) -> Self {
+        Self {
+            key: message.key,
+            id: message.id,
+            evidence: message.evidence,
+            before: Some((message.attribution, message.revision)),
+            has_more: false,
         }
     }
 }

@@ -40,7 +40,7 @@ pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
 pub use identity::Identity;
 pub use lesson::Lesson;
-pub use merge::{ChangeKind, Message};
+pub use merge::{ChangeKind, Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};
 pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord};
 pub use send_event::{Operation, SendEvent, Side};

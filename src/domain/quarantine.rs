@@ -1,6 +1,7 @@
 //! Records that could not be taken in, and why.
 
 use super::Timestamp;
+use bytes::Bytes;
 use uuid::Uuid;
 
 /// Copies that a tenant may have, and as many rows of records that have none.
@@ -61,7 +62,7 @@ pub struct QuarantinedRecord {
     pub detail: String,
     pub received_at: Timestamp,
     /// The original bytes. `None` for another tenant's record: those are never stored.
-    pub bytes: Option<Vec<u8>>,
+    pub bytes: Option<Bytes>,
 }
 
 /// What is known of a quarantined record without its bytes.

@@ -3,19 +3,22 @@
 use super::{
     Handler,
     convert::{Fields, timestamp},
+    inbox::Inbox,
     ingest_stream::{self, Answers},
     quarantine, send_event,
 };
 use crate::{
     app::{
+        admission::Admitted,
         expire::receipt_expires,
         ingest_audit_batch::{Batch, Ingested},
         retry_quarantined_records::Retry,
     },
     domain::{AuditBatch, Receipt},
-    pb::{self, ingest_service_server::IngestService},
+    pb::{self, StreamAuditBatchesRequest, ingest_service_server::IngestService},
     store::BatchFilter,
 };
+use futures_util::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 /// Characters of a request id and of a source.
@@ -28,7 +31,8 @@ impl IngestService for Handler {
         &self,
         request: Request<pb::IngestAuditBatchRequest>,
     ) -> Result<Response<pb::IngestAuditBatchResponse>, Status> {
-        let answer = self.ingest(request.into_inner()).await?;
+        let arrived = Inbox::of(&request).take()?;
+        let answer = self.ingest(arrived.message, arrived.admitted).await?;
         Ok(Response::new(answer))
     }
 
@@ -38,8 +42,12 @@ impl IngestService for Handler {
         &self,
         request: Request<Streaming<pb::StreamAuditBatchesRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let answers = ingest_stream::answers(self.clone(), request.into_inner());
-        Ok(Response::new(answers))
+        let inbox = Inbox::of(&request);
+        let batches = request.into_inner().map(move |seen| {
+            let StreamAuditBatchesRequest { .. } = seen?;
+            inbox.take()
+        });
+        Ok(Response::new(ingest_stream::answers(self.clone(), batches)))
     }
 
     async fn list_audit_batches(
@@ -112,14 +120,20 @@ impl IngestService for Handler {
 }
 
 impl Handler {
-    /// One batch, by whichever method it came.
+    /// One batch, by whichever method it came. Its room is free again when it is written, also
+    /// if the caller does not wait for that.
     pub(super) async fn ingest(
         &self,
         request: pb::IngestAuditBatchRequest,
+        admitted: Admitted,
     ) -> Result<pb::IngestAuditBatchResponse, Status> {
         let batch = batch(request)?;
         let ingested = self
-            .run(|app| async move { app.ingest_audit_batch(batch).await })
+            .run(|app| async move {
+                let ingested = app.ingest_audit_batch(batch).await;
+                drop(admitted);
+                ingested
+            })
             .await?;
         Ok(pb_ingested(ingested))
     }

@@ -6,6 +6,7 @@
 
 use super::{
     Handler,
+    inbox::Arrived,
     layers::LONGEST,
     status::{batch_error, deadline_exceeded, from_transport, invalid, stopping},
 };
@@ -32,7 +33,10 @@ pub(super) type Answers = BoxStream<'static, Result<StreamAuditBatchesResponse, 
 /// connection, or the stop of the server; what was read is answered in any case.
 pub(super) fn answers(
     handler: Handler,
-    batches: impl Stream<Item = Result<StreamAuditBatchesRequest, Status>> + Send + Unpin + 'static,
+    batches: impl Stream<Item = Result<Arrived<StreamAuditBatchesRequest>, Status>>
+    + Send
+    + Unpin
+    + 'static,
 ) -> Answers {
     let dialogue = Dialogue {
         handler,
@@ -57,7 +61,7 @@ struct Dialogue<B> {
 
 impl<B> Dialogue<B>
 where
-    B: Stream<Item = Result<StreamAuditBatchesRequest, Status>> + Unpin,
+    B: Stream<Item = Result<Arrived<StreamAuditBatchesRequest>, Status>> + Unpin,
 {
     async fn next(&mut self) -> Option<Result<StreamAuditBatchesResponse, Status>> {
         loop {
@@ -68,9 +72,9 @@ where
                     self.end = Some(Err(stopping(SEND_THE_REST)));
                 }
                 message = self.batches.next(), if reading => match message {
-                    Some(Ok(message)) => {
+                    Some(Ok(arrived)) => {
                         let handler = self.handler.clone();
-                        self.in_flight.push(Box::pin(answer(handler, message)));
+                        self.in_flight.push(Box::pin(answer(handler, arrived)));
                     }
                     Some(Err(status)) => {
                         self.end = Some(Err(from_transport(&status).unwrap_or(status)));
@@ -90,11 +94,11 @@ where
 
 async fn answer(
     handler: Handler,
-    message: StreamAuditBatchesRequest,
+    Arrived { message, admitted }: Arrived<StreamAuditBatchesRequest>,
 ) -> StreamAuditBatchesResponse {
     let done = async {
         match message.batch {
-            Some(batch) => handler.ingest(batch).await,
+            Some(batch) => handler.ingest(batch, admitted).await,
             None => Err(invalid(&[FieldError {
                 field: "batch".into(),
                 why: "is required".into(),

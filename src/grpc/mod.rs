@@ -4,6 +4,7 @@
 //! | file | |
 //! |---|---|
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
+//! | `inbox.rs` | batches are read when there is room for them |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
 //! | `attribution_stream.rs` | a range as chunks on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
@@ -16,6 +17,7 @@ mod attribution_service;
 mod attribution_stream;
 mod convert;
 pub mod health;
+mod inbox;
 mod ingest_service;
 mod ingest_stream;
 pub mod layers;
@@ -31,6 +33,7 @@ use crate::{
         ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
     },
 };
+use inbox::Reading;
 pub use status::ERROR_DOMAIN;
 use std::{future::Future, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +84,7 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     Routes::new(tenants)
-        .add_service(ingest)
+        .add_service(Reading::new(ingest, app.admission().clone()))
         .add_service(attributions)
         .add_service(health)
         .add_service(reflection().build_v1().expect("our own descriptors"))

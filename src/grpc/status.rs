@@ -62,12 +62,12 @@ pub(super) fn from_error(error: Error) -> Status {
             .with("max", max)
             .retry()
             .status(Code::ResourceExhausted, text),
-        Error::Store(error) => from_store(error),
+        Error::Store(error) => from_store(&error),
         Error::Bug(what) => bug(&what),
     }
 }
 
-fn from_store(error: StoreError) -> Status {
+fn from_store(error: &StoreError) -> Status {
     match error {
         StoreError::Unavailable(source) | StoreError::Contended(source) => {
             tracing::warn!(error = %source, "the store did not answer");
@@ -85,7 +85,7 @@ fn from_store(error: StoreError) -> Status {
             )
         }
         StoreError::Url(_) | StoreError::Migrate(_) | StoreError::Refused(_) => {
-            let source = std::error::Error::source(&error).map(ToString::to_string);
+            let source = std::error::Error::source(error).map(ToString::to_string);
             bug(&format!("{error}: {}", source.unwrap_or_default()))
         }
     }
@@ -128,6 +128,22 @@ pub(super) fn stopping(what_to_do: &str) -> Status {
     Builder::new(ErrorReason::ServerStopping)
         .retry()
         .status(Code::Unavailable, format!("the server stops; {what_to_do}"))
+}
+
+pub(super) fn overloaded() -> Status {
+    Builder::new(ErrorReason::Overloaded).retry().status(
+        Code::ResourceExhausted,
+        "the server has as many batches in memory as it may: nothing of this one was stored, \
+         send it again a little later",
+    )
+}
+
+/// Bytes that are no protobuf message.
+pub(super) fn malformed() -> Status {
+    Builder::new(ErrorReason::MalformedRequest).status(
+        Code::InvalidArgument,
+        "the request is not a protobuf message of this method",
+    )
 }
 
 /// The same words for one batch of a stream.
@@ -173,11 +189,7 @@ pub(super) fn from_transport(status: &Status) -> Option<Status> {
             "the request is larger than this method takes: send less per call",
         ),
         // tonic's word for bytes that are no protobuf message
-        Code::Internal => (
-            ErrorReason::MalformedRequest,
-            Code::InvalidArgument,
-            "the request is not a protobuf message of this method",
-        ),
+        Code::Internal => return Some(malformed()),
         Code::Unimplemented => (
             ErrorReason::NotImplemented,
             Code::Unimplemented,

@@ -26,7 +26,12 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
-use std::{collections::HashMap, fmt::Debug, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Debug,
+    path::Path,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
@@ -238,8 +243,9 @@ pub trait Tx: Send {
     /// These messages wait no longer for what there are lessons of.
     async fn remove_taught(&mut self, keys: &[MessageKey]) -> Result<()>;
 
-    /// Stores what is not there yet; tells how many that were.
-    async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64>;
+    /// Stores what is not there yet; tells the record ids and digests of that.
+    async fn put_admin_changes(&mut self, changes: &[AdminChange])
+    -> Result<HashSet<(Uuid, Uuid)>>;
 
     /// Stores what is not there yet (by digest).
     async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()>;
@@ -263,7 +269,8 @@ pub trait Tx: Send {
     /// On an error it is unknown whether it was committed.
     async fn commit(self: Box<Self>) -> Result<()>;
 
-    async fn audit_batch(&mut self, id: BatchId) -> Result<Option<AuditBatch>>;
+    /// Those of these batches that are stored, in no order.
+    async fn audit_batches(&mut self, ids: &[BatchId]) -> Result<Vec<AuditBatch>>;
 
     /// Stores the receipts of several batches. Their ids must be new.
     async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()>;

@@ -11,7 +11,7 @@ use crate::domain::{Message, TenantId};
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
-    query,
+    query, query_as,
 };
 use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
@@ -85,7 +85,8 @@ const PUT_ADMIN_CHANGES: &str = concat!(
     queries::insert_admin_changes!(),
     "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], \
      $6::text[], $7::text[], $8::boolean[], $9::text[])",
-    queries::if_new!()
+    queries::if_new!(),
+    queries::returning_changes!()
 );
 
 const PUT_QUARANTINED: &str = concat!(
@@ -117,6 +118,7 @@ impl Engine for Postgres {
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 
+    const AUDIT_BATCHES: &'static str = queries::audit_batches!("= ANY($2)");
     const QUARANTINED_SIZES: &'static str = queries::quarantined!("size AS value", "= ANY($2)");
     const QUARANTINED_COPIES: &'static str =
         queries::quarantined!("bytes AS value", "= ANY($2) AND bytes IS NOT NULL");
@@ -195,8 +197,8 @@ impl Engine for Postgres {
     async fn put_admin_changes(
         connection: &mut PgConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<u64, sqlx::Error> {
-        let done = query(PUT_ADMIN_CHANGES)
+    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+        query_as(PUT_ADMIN_CHANGES)
             .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
             .bind(rows.iter().map(|r| r.record_id).collect::<Vec<Uuid>>()) // $2
             .bind(rows.iter().map(|r| r.digest).collect::<Vec<Uuid>>()) // $3
@@ -210,9 +212,8 @@ impl Engine for Postgres {
                     .map(|r| r.parameters.as_str())
                     .collect::<Vec<_>>(),
             ) // $9
-            .execute(connection)
-            .await?;
-        Ok(done.rows_affected())
+            .fetch_all(connection)
+            .await
     }
 
     async fn put_audit_batches(

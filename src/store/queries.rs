@@ -90,6 +90,13 @@ macro_rules! if_new {
     };
 }
 
+/// Goes behind [`if_new`]: which changes were new.
+macro_rules! returning_changes {
+    () => {
+        " RETURNING record_id, digest"
+    };
+}
+
 /// Something of the quarantined records with these digests. By primary key.
 macro_rules! quarantined {
     ($what:literal, $in_keys:literal) => {
@@ -131,6 +138,18 @@ macro_rules! expire {
     };
 }
 
+/// Stored batches by id. By primary key.
+macro_rules! audit_batches {
+    ($in_keys:literal) => {
+        concat!(
+            "SELECT ",
+            $crate::store::queries::audit_batch_columns!(),
+            " FROM audit_batch WHERE tenant_id = $1 AND batch_id ",
+            $in_keys
+        )
+    };
+}
+
 macro_rules! audit_batch_columns {
     () => {
         "tenant_id, batch_id, request_id, content_digest, source, received_at, received, kept, \
@@ -151,9 +170,9 @@ macro_rules! insert_audit_batches {
 }
 
 pub(super) use {
-    answer_columns, answers, audit_batch_columns, expire, if_new, insert_admin_changes,
-    insert_audit_batches, insert_quarantined, messages, quarantined, remove_quarantined,
-    remove_taught, tenant, tenant_columns,
+    answer_columns, answers, audit_batch_columns, audit_batches, expire, if_new,
+    insert_admin_changes, insert_audit_batches, insert_quarantined, messages, quarantined,
+    remove_quarantined, remove_taught, returning_changes, tenant, tenant_columns,
 };
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
@@ -273,11 +292,7 @@ pub(super) const PUT_DEPLOYMENT_KEY: &str = "INSERT INTO deployment_key (key_id,
 pub(super) const DEPLOYMENT_KEY: &str = "SELECT secret FROM deployment_key WHERE key_id = 1";
 
 /// One batch. By primary key.
-pub(super) const AUDIT_BATCH: &str = concat!(
-    "SELECT ",
-    audit_batch_columns!(),
-    " FROM audit_batch WHERE tenant_id = $1 AND batch_id = $2"
-);
+pub(super) const AUDIT_BATCH: &str = audit_batches!("= $2");
 
 /// A page of batches from new to old, behind the position ($4, $5); `$6` filters where it is
 /// not NULL. By `audit_batch_by_time`.

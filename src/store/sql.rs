@@ -66,6 +66,9 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
+    /// [`queries::audit_batches`] of the ids `$2`.
+    const AUDIT_BATCHES: &'static str;
+
     /// [`queries::quarantined`] of the digests `$2`: the sizes, and the bytes.
     const QUARANTINED_SIZES: &'static str;
     const QUARANTINED_COPIES: &'static str;
@@ -97,11 +100,11 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         messages: &[Message],
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
-    /// Inserts what is not there yet, in bulk; tells how many that were.
+    /// Inserts what is not there yet, in bulk; tells the record ids and digests of that.
     fn put_admin_changes(
         connection: &mut Self::Connection,
         rows: Vec<AdminChangeRow>,
-    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(Uuid, Uuid)>, sqlx::Error>> + Send;
 
     /// Inserts receipts, in bulk.
     fn put_audit_batches(

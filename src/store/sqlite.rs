@@ -99,6 +99,8 @@ impl Engine for Sqlite {
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 
+    const AUDIT_BATCHES: &'static str =
+        queries::audit_batches!("IN (SELECT unhex(value) FROM json_each($2))");
     const QUARANTINED_SIZES: &'static str = queries::quarantined!(
         "size AS value",
         "IN (SELECT unhex(value) FROM json_each($2))"
@@ -140,8 +142,8 @@ impl Engine for Sqlite {
     async fn put_admin_changes(
         connection: &mut SqliteConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<u64, sqlx::Error> {
-        let mut new = 0;
+    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+        let mut new = Vec::new();
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let mut statement = QueryBuilder::new(queries::insert_admin_changes!());
@@ -157,8 +159,13 @@ impl Engine for Sqlite {
                     .push_bind(row.failed)
                     .push_bind(row.parameters);
             });
-            let statement = statement.push(queries::if_new!()).build();
-            new += statement.execute(&mut *connection).await?.rows_affected();
+            let statement = statement.push(queries::if_new!());
+            let statement = statement.push(queries::returning_changes!());
+            let some: Vec<(Uuid, Uuid)> = statement
+                .build_query_as()
+                .fetch_all(&mut *connection)
+                .await?;
+            new.extend(some);
         }
         Ok(new)
     }
@@ -207,7 +214,7 @@ impl Engine for Sqlite {
                     .push_bind(row.reason)
                     .push_bind(row.detail)
                     .push_bind(row.received_at)
-                    .push_bind(row.bytes);
+                    .push_bind(row.bytes.map(Vec::from));
             });
             let statement = statement.push(queries::if_new!()).build();
             statement.execute(&mut *connection).await?;

@@ -11,6 +11,7 @@ mod lookup;
 mod quarantine;
 mod range;
 mod receipts;
+mod room;
 mod server;
 mod standard;
 mod stream;

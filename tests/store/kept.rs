@@ -38,7 +38,7 @@ fn record(n: u128, received_at: Timestamp) -> QuarantinedRecord {
         reason: QuarantineReason::Malformed,
         detail: String::new(),
         received_at,
-        bytes: Some(vec![1]),
+        bytes: Some(vec![1].into()),
     }
 }
 
@@ -92,9 +92,9 @@ on_both_engines! {
         let bare = batch(2, time("2026-03-01T09:00:00Z"));
         for written in [full, bare] {
             write(&app, TENANT, async |tx| {
-                assert_eq!(tx.audit_batch(written.id).await.expect("read"), None);
+                assert_eq!(tx.audit_batches(&[written.id]).await.expect("read"), []);
                 tx.put_audit_batches(slice::from_ref(&written)).await.expect("put");
-                assert_eq!(tx.audit_batch(written.id).await.expect("read"), Some(written.clone()));
+                assert_eq!(tx.audit_batches(&[written.id]).await.expect("read"), [written.clone()]);
             }).await;
             let store = app.store();
             assert_eq!(store.audit_batch(TENANT, written.id).await.expect("read"), Some(written.clone()));
@@ -109,11 +109,11 @@ on_both_engines! {
         register(&app, OTHER_TENANT).await;
         let at = time("2026-03-01T09:00:00.000007Z");
         let copy = QuarantinedRecord {
-            bytes: Some(vec![0, 0xff, b'\'']),
+            bytes: Some(vec![0, 0xff, b'\''].into()),
             detail: "\u{fc} cut off".into(),
             ..record(1, at)
         };
-        let empty = QuarantinedRecord { bytes: Some(vec![]), ..record(2, at) };
+        let empty = QuarantinedRecord { bytes: Some(vec![].into()), ..record(2, at) };
         let none = QuarantinedRecord { bytes: None, ..record(3, at) };
         let records = [copy.clone(), empty.clone(), none.clone(), copy.clone()];
         write(&app, OTHER_TENANT, async |tx| {

@@ -13,11 +13,12 @@ use sentby::{
         lesson::{NamedBy, Seen},
     },
 };
+use std::sync::Arc;
 
 const ANNA: &str = "anna@contoso.com";
 const NOON: &str = "2026-03-01T12:00:00";
 
-async fn ingest(app: &App, tenant: TenantId, records: &[Record]) -> Receipt {
+async fn ingest(app: &Arc<App>, tenant: TenantId, records: &[Record]) -> Receipt {
     let batch = Batch {
         tenant,
         content: blob(records).into(),

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod joined;
 mod kept;
 mod lessons;
 mod order;

@@ -7,11 +7,12 @@ use super::support::{
 };
 use crate::on_both_engines;
 use sentby::app::{App, ingest_audit_batch::Batch};
+use std::sync::Arc;
 
 const MESSAGES: usize = 2_000;
 
 /// Feeds batches one after another; the counts always add up.
-async fn feed(app: &App, batches: Vec<Vec<u8>>) -> u64 {
+async fn feed(app: &Arc<App>, batches: Vec<Vec<u8>>) -> u64 {
     let mut kept = 0;
     for content in batches {
         let batch = Batch {

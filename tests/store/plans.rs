@@ -3,7 +3,7 @@
 use super::support::{TENANT, TestDb, register, time};
 use sentby::{
     app::App,
-    domain::{Directory, Message, MessageId, MessageKey, Revision, SendEvent},
+    domain::{Directory, Gathering, Message, MessageId, MessageKey, Revision, SendEvent},
 };
 use std::{ops::Range, time::Duration};
 use uuid::Uuid;
@@ -21,15 +21,9 @@ fn event(record: usize) -> SendEvent {
 
 fn message(n: usize) -> Message {
     let id = MessageId::parse(&format!("m{n}@x")).expect("an id");
-    let directory = Directory::default();
-    Message::merge(
-        None,
-        (id.key(), Some(id)),
-        [event(n)],
-        &directory,
-        Revision(1),
-    )
-    .message
+    let mut message = Gathering::new(id.key(), Some(id));
+    message.add([event(n)]);
+    message.judge(&Directory::default(), Revision(1)).message
 }
 
 /// A batch of new messages, and of some that are stored.

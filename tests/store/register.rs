@@ -12,6 +12,7 @@ use sentby::{
     },
     domain::{Mailbox, MailboxKind, MessageId, Revision, Verdict},
 };
+use std::sync::Arc;
 
 async fn register(app: &App, consented_at: &str) -> Outcome {
     let registration = Registration {
@@ -24,7 +25,7 @@ async fn register(app: &App, consented_at: &str) -> Outcome {
     outcome
 }
 
-async fn ingest(app: &App, records: &[Record]) -> Result<Revision, Error> {
+async fn ingest(app: &Arc<App>, records: &[Record]) -> Result<Revision, Error> {
     let batch = Batch {
         tenant: TENANT,
         content: super::support::records::blob(records).into(),

@@ -4,9 +4,9 @@ use super::support::{OTHER_TENANT, TENANT, register, time};
 use crate::on_both_engines;
 use sentby::{
     domain::{
-        AdminChange, Directory, Message, MessageId, MessageKey, Operation, QuarantineReason,
-        QuarantinedRecord, Revision, SendEvent, Side, TenantId, TimeRange, Timestamp, Verdict,
-        send_event::UserType,
+        AdminChange, Directory, Gathering, Message, MessageId, MessageKey, Operation,
+        QuarantineReason, QuarantinedRecord, Revision, SendEvent, Side, TenantId, TimeRange,
+        Timestamp, Verdict, send_event::UserType,
     },
     store::{PageLimit, RangeFilter, RangePosition, Store, StoreError},
 };
@@ -63,8 +63,9 @@ fn bare_event(record: u128, at: Timestamp) -> SendEvent {
 
 fn message(id: &str, event: SendEvent) -> Message {
     let id = MessageId::parse(id).expect("an id");
-    let identity = (id.key(), Some(id));
-    Message::merge(None, identity, [event], &Directory::default(), Revision(1)).message
+    let mut message = Gathering::new(id.key(), Some(id));
+    message.add([event]);
+    message.judge(&Directory::default(), Revision(1)).message
 }
 
 async fn put(store: &dyn Store, tenant: TenantId, messages: &[Message]) {
@@ -105,7 +106,7 @@ on_both_engines! {
             user_key: None,
             ..full_event(4, odd_time)
         }]);
-        conflict = conflict.reattribute(&Directory::default(), Revision(2)).message;
+        conflict = Gathering::from(conflict).judge(&Directory::default(), Revision(2)).message;
         assert_eq!(conflict.attribution.verdict, Verdict::Conflict);
         let mut alone = message("x", bare_event(9, odd_time));
         alone.key = MessageKey::of_record(Uuid::from_u128(9));
@@ -326,7 +327,7 @@ on_both_engines! {
         let other = AdminChange { target: "sales".into(), ..change.clone() };
         for (changes, new) in [(vec![change.clone(), other.clone()], 2), (vec![other, change], 0)] {
             let mut tx = app.store().begin(TENANT).await.expect("begun").expect("a tenant");
-            assert_eq!(tx.put_admin_changes(&changes).await.expect("put"), new);
+            assert_eq!(tx.put_admin_changes(&changes).await.expect("put").len(), new);
             tx.commit().await.expect("committed");
         }
     }
@@ -339,7 +340,7 @@ on_both_engines! {
             reason: QuarantineReason::Malformed,
             detail: "cut off".into(),
             received_at: time("2026-03-01T09:00:00Z"),
-            bytes: Some(vec![0, 0xff, b'\'', b'"']),
+            bytes: Some(vec![0, 0xff, b'\'', b'"'].into()),
         };
         let foreign = QuarantinedRecord {
             digest: Uuid::from_u128(8),

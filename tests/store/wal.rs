@@ -15,7 +15,7 @@ use sentby::{
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions,
 };
-use std::str::FromStr as _;
+use std::{str::FromStr as _, sync::Arc};
 use uuid::Uuid;
 
 /// Bytes of the log for each message of [`plan`], all that is written with it included. The
@@ -176,7 +176,7 @@ impl OwnDatabase {
     }
 }
 
-async fn ingest(app: &App, tenant: TenantId, blob: Vec<u8>) {
+async fn ingest(app: &Arc<App>, tenant: TenantId, blob: Vec<u8>) {
     let batch = Batch {
         tenant,
         content: blob.into(),

@@ -106,6 +106,7 @@ impl TestDb {
             cache: CacheKind::Memory,
             cache_ca_file: None,
             cache_entries: 10_000,
+            ingest_memory: 32 << 20,
             log: "off".into(),
             log_format: LogFormat::Text,
         };

@@ -4,6 +4,7 @@ use super::{Micros, Result, check_tenant, corrupt};
 use crate::domain::{
     QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord, TenantId,
 };
+use bytes::Bytes;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ pub(in crate::store) struct QuarantineRow {
     pub(in crate::store) reason: &'static str,
     pub(in crate::store) detail: String,
     pub(in crate::store) received_at: Micros,
-    pub(in crate::store) bytes: Option<Vec<u8>>,
+    pub(in crate::store) bytes: Option<Bytes>,
 }
 
 impl QuarantineRow {

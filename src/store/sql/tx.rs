@@ -18,7 +18,10 @@ use async_trait::async_trait;
 use sqlx::{
     Encode, Executor, FromRow, IntoArguments, QueryBuilder, Transaction, Type, query, query_as,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Rows of one statement with a list of them.
@@ -207,10 +210,14 @@ where
         Ok(())
     }
 
-    async fn put_admin_changes(&mut self, changes: &[AdminChange]) -> Result<u64> {
+    async fn put_admin_changes(
+        &mut self,
+        changes: &[AdminChange],
+    ) -> Result<HashSet<(Uuid, Uuid)>> {
         let tenant = self.tenant.id;
         let rows = changes.iter().map(|c| AdminChangeRow::of(tenant, c));
-        Ok(E::put_admin_changes(&mut self.tx, rows.collect()).await?)
+        let new = E::put_admin_changes(&mut self.tx, rows.collect()).await?;
+        Ok(new.into_iter().collect())
     }
 
     async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
@@ -276,15 +283,14 @@ where
         Ok(self.tx.commit().await?)
     }
 
-    async fn audit_batch(&mut self, id: BatchId) -> Result<Option<AuditBatch>> {
+    async fn audit_batches(&mut self, ids: &[BatchId]) -> Result<Vec<AuditBatch>> {
         let tenant = self.tenant.id;
-        query_as(queries::AUDIT_BATCH)
+        let rows: Vec<AuditBatchRow> = query_as(E::AUDIT_BATCHES)
             .bind(tenant.0)
-            .bind(id.0)
-            .fetch_optional(&mut *self.tx)
-            .await?
-            .map(|row: AuditBatchRow| row.into_batch(tenant))
-            .transpose()
+            .bind(E::ids(ids.iter().map(|id| id.0).collect()))
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.into_iter().map(|row| row.into_batch(tenant)).collect()
     }
 
     async fn put_audit_batches(&mut self, batches: &[AuditBatch]) -> Result<()> {

@@ -1,0 +1,102 @@
+//! How much of what callers send may be in memory at a time.
+
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// How long a batch may wait for room.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Batches that may wait so, and streams that may be open. Of each a little is read already.
+const MAX_WAITING: usize = 64;
+const MAX_STREAMS: usize = 64;
+
+/// The room of the whole process for batches, in bytes as they were sent. First come, first
+/// served: small batches do not keep a large one waiting for ever.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    room: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+/// Holds room until it is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    _room: OwnedSemaphorePermit,
+}
+
+/// There is no room now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overloaded;
+
+impl Admission {
+    /// `bytes`: at least a largest batch, or that would wait in vain.
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(bytes)),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
+
+    /// Waits for room, however long that takes: of a stream nothing more is read meanwhile.
+    pub async fn wait(&self, bytes: u32) -> Result<Admitted, Overloaded> {
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        let room = room.map_err(|_| Overloaded)?;
+        Ok(Admitted { _room: room })
+    }
+
+    /// The same with an end to it, and if not too many others wait already.
+    pub async fn ask(&self, bytes: u32) -> Result<Admitted, Overloaded> {
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
+            return Ok(Admitted { _room: room });
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| Overloaded)?;
+        let room = timeout(PATIENCE, self.wait(bytes)).await;
+        room.unwrap_or(Err(Overloaded))
+    }
+
+    /// One more stream of batches.
+    pub fn stream(&self) -> Result<Admitted, Overloaded> {
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        let place = place.map_err(|_| Overloaded)?;
+        Ok(Admitted { _room: place })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_waits_in_order() {
+        let admission = Admission::new(10);
+        let first = admission.ask(6).await.expect("room");
+        let large = admission.ask(10);
+        tokio::pin!(large);
+        assert!(futures_util::poll!(&mut large).is_pending());
+        // there is room for it, but another waits longer
+        let small = admission.wait(1);
+        tokio::pin!(small);
+        assert!(futures_util::poll!(&mut small).is_pending());
+        drop(first);
+        drop(large.await.expect("room"));
+        small.await.expect("room");
+    }
+
+    #[tokio::test]
+    async fn not_all_can_wait() {
+        let admission = Admission::new(1);
+        let held = admission.ask(1).await.expect("room");
+        let waiting: Vec<_> = (0..MAX_WAITING)
+            .map(|_| Box::pin(admission.ask(1)))
+            .collect();
+        let mut waiting = futures_util::future::join_all(waiting);
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert_eq!(admission.ask(1).await.err(), Some(Overloaded));
+        drop(held);
+        waiting.await;
+    }
+}
