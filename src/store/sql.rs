@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
+    Answer, AuditBatch, BatchId, Identity, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
     QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
@@ -95,6 +95,20 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         tenant: TenantId,
         messages: &[Message],
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Inserts lessons, in bulk; one that is there spans both times.
+    fn put_lessons(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        lessons: &[Lesson],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Inserts what is not there yet, in bulk.
+    fn put_waiting(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        waiting: &[(Identity<'static>, MessageKey)],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Inserts what is not there yet, in bulk; tells how many that were.
     fn put_admin_changes(
