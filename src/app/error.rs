@@ -15,7 +15,8 @@ pub struct FieldError {
     pub why: String,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// Can be cloned: several callers may have waited for the same read.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("{}", fields(.0))]
     Invalid(Vec<FieldError>),
@@ -63,6 +64,10 @@ pub enum Error {
     },
     #[error("revision {asked} of the tenant is not here (yet); this is revision {as_of}")]
     RevisionNotReached { asked: Revision, as_of: Revision },
+    #[error(
+        "{max} streams of answers are open already, which is all there may be: try again later"
+    )]
+    TooManyStreams { max: usize },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A bug of ours; the text goes to the log, never to the caller.

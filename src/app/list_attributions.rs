@@ -1,11 +1,20 @@
 //! ListAttributions: a range of send times, a page at a time.
 
-use super::{App, Error, Result, at_least, page::cut, secret::Query};
+use super::{App, Error, Result, at_least, page::MAX_PAGE_BYTES, secret::Query};
 use crate::{
     domain::{Answer, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict, lesson::NamedBy},
-    store::{RangeFilter, RangePosition},
+    store::{PageLimit, RangeFilter, RangePosition},
 };
 use uuid::Uuid;
+
+/// What a walk over a range asks for, the same on every page of it.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    pub tenant: TenantId,
+    pub filter: RangeFilter,
+    /// No page may be older.
+    pub at_least: Revision,
+}
 
 #[derive(Debug)]
 pub struct Page {
@@ -14,19 +23,30 @@ pub struct Page {
     pub next_token: String,
     /// Of the first page: what changed after it may be missing in the walk.
     pub revision: Revision,
+    /// What tokens of this walk are bound to.
+    query: Query,
 }
 
 impl App {
     pub async fn list_attributions(
         &self,
-        id: TenantId,
-        mut filter: RangeFilter,
+        walk: &Walk,
         page_size: u32,
         token: &str,
-        revision: Revision,
     ) -> Result<Page> {
-        let tenant = self.tenant(id).await?;
-        let query = query(&tenant, &filter);
+        let limit = PageLimit {
+            rows: page_size,
+            bytes: MAX_PAGE_BYTES,
+        };
+        self.page(walk, limit, token).await
+    }
+
+    /// The page behind the one that gave the token.
+    pub(super) async fn page(&self, walk: &Walk, limit: PageLimit, token: &str) -> Result<Page> {
+        // read before the rows, its revision is never newer than what they show
+        let tenant = self.tenant(walk.tenant).await?;
+        at_least(walk.at_least, tenant.revision)?;
+        let query = query(&tenant, &walk.filter);
         let position = match token {
             "" => None,
             token => {
@@ -34,36 +54,36 @@ impl App {
                 Some(Position::decode(&position).ok_or(Error::PageTokenInvalid)?)
             }
         };
-        self.resolve_aliases(&tenant, &mut filter).await?;
-
+        let filter = self.resolve_aliases(&tenant, &walk.filter).await?;
         let after = position.map(|position| position.after);
-        let snapshot = self.store.range(id, &filter, after, page_size + 1).await?;
-        let snapshot = snapshot.ok_or(Error::TenantNotFound(id))?;
-        at_least(revision, snapshot.as_of)?;
-        let first_revision = position.map_or(snapshot.as_of, |position| position.revision);
-        let (answers, more) = cut(snapshot.value, page_size);
-        let next_token = match answers.last() {
-            Some(last) if more => {
-                let next = Position {
-                    after: RangePosition {
-                        sent_at: last.attribution.sent_at,
-                        key: last.key,
-                    },
-                    revision: first_revision,
-                };
-                self.secret().await?.seal(&query, &next.encode())?
-            }
-            _ => String::new(),
+        let found = self.store.range(tenant.id, &filter, after, limit).await?;
+        let mut page = Page {
+            answers: found.answers,
+            next_token: String::new(),
+            revision: position.map_or(tenant.revision, |position| position.revision),
+            query,
         };
-        Ok(Page {
-            answers,
-            next_token,
-            revision: first_revision,
-        })
+        if let (Some(last), true) = (page.answers.last(), found.more) {
+            page.next_token = self.token_behind(&page, last).await?;
+        }
+        Ok(page)
+    }
+
+    /// The token of the place in the walk behind this answer.
+    pub(super) async fn token_behind(&self, page: &Page, answer: &Answer) -> Result<String> {
+        let position = Position {
+            after: RangePosition {
+                sent_at: answer.attribution.sent_at,
+                key: answer.key,
+            },
+            revision: page.revision,
+        };
+        self.secret().await?.seal(&page.query, &position.encode())
     }
 
     /// Answers carry one name of a mailbox or an agent; a caller may know another one.
-    async fn resolve_aliases(&self, tenant: &Tenant, filter: &mut RangeFilter) -> Result<()> {
+    async fn resolve_aliases(&self, tenant: &Tenant, filter: &RangeFilter) -> Result<RangeFilter> {
+        let mut filter = filter.clone();
         if filter.mailbox.is_some() || filter.agent.is_some() {
             let directory = self.directories.of_tenant(&*self.store, tenant).await?;
             filter.mailbox = filter.mailbox.as_deref().and_then(|mailbox| {
@@ -73,11 +93,12 @@ impl App {
             let agent = filter.agent.as_deref();
             filter.agent = agent.map(|agent| directory.agent_name(agent).to_owned());
         }
-        Ok(())
+        Ok(filter)
     }
 }
 
-/// All that a page token is bound to.
+/// All that a page token is bound to. A place in a range is one thing, whether it is read by pages
+/// or as a stream: their tokens are the same.
 fn query(tenant: &Tenant, filter: &RangeFilter) -> Query {
     let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
     Query::new(

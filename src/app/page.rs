@@ -11,10 +11,19 @@ pub const MAX_PAGE_BYTES: usize = 3 << 20;
 
 /// The page size that a caller gets: 0 is the default, too much is the most.
 pub fn page_size(asked: i32) -> Result<u32> {
+    size("page_size", asked, DEFAULT_PAGE)
+}
+
+/// The same for the chunks of a stream, which come unasked: there the most is the default.
+pub fn chunk_size(asked: i32) -> Result<u32> {
+    size("chunk_size", asked, MAX_PAGE)
+}
+
+fn size(field: &str, asked: i32, default: u32) -> Result<u32> {
     match u32::try_from(asked) {
-        Ok(0) => Ok(DEFAULT_PAGE),
+        Ok(0) => Ok(default),
         Ok(asked) => Ok(asked.min(MAX_PAGE)),
-        Err(_) => Err(Error::field("page_size", "must not be negative")),
+        Err(_) => Err(Error::field(field, "must not be negative")),
     }
 }
 

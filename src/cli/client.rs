@@ -157,6 +157,56 @@ pub(super) fn answer<T>(result: Result<Response<T>, Status>) -> Result<T, Refuse
     result.map(Response::into_inner).map_err(Refused)
 }
 
+/// Waits before what failed is tried again; together they outlast a restart of the server.
+const BACK_OFF: [Duration; 6] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+/// What a server may ask to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often and when a broken stream is tried again.
+pub(super) struct BackOff {
+    waits: Vec<Duration>,
+    /// Since anything was answered.
+    failures: usize,
+}
+
+impl Default for BackOff {
+    fn default() -> Self {
+        Self::of(&BACK_OFF)
+    }
+}
+
+impl BackOff {
+    pub fn of(waits: &[Duration]) -> Self {
+        Self {
+            waits: waits.to_vec(),
+            failures: 0,
+        }
+    }
+
+    /// Something was answered: the next failure is the first one.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// `false`: waiting any longer has no chance.
+    pub async fn wait_after(&mut self, broken: &Refused) -> bool {
+        let wait = self.waits.get(self.failures);
+        let (Some(told), Some(&wait)) = (broken.retry_after(), wait) else {
+            return false;
+        };
+        self.failures += 1;
+        tokio::time::sleep(told.clamp(wait, LONGEST_WAIT.max(wait))).await;
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

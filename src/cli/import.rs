@@ -10,7 +10,7 @@ mod summary;
 
 use super::{
     Outcome, Usage,
-    client::{Need, Target},
+    client::{BackOff, Need, Target},
     tenant,
 };
 use crate::{
@@ -93,7 +93,7 @@ impl Import {
             move || batches::read(&inputs, &sender)
         });
         // not waited for: after an error it may sit on an idle standard input
-        let summary = send::all(&api, self.tenant, &inputs, pieces, &send::BACK_OFF).await;
+        let summary = send::all(&api, self.tenant, &inputs, pieces, BackOff::default()).await;
         if summary.is_accounted() {
             settle::wait(&api, self.tenant).await?;
         }

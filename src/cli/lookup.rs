@@ -147,7 +147,8 @@ pub(super) async fn look_up(
     Ok(attributions)
 }
 
-fn print(attributions: &[Attribution], json: bool) -> anyhow::Result<()> {
+/// As a table, or as JSON lines.
+pub(super) fn print(attributions: &[Attribution], json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         for attribution in attributions {

@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod explain;
 mod import;
+mod list;
 mod lookup;
 mod migrate;
 mod quarantine;
@@ -20,7 +21,7 @@ mod verify;
 
 use crate::{
     config::{Config, ConfigError, Role},
-    domain::TenantId,
+    domain::{TenantId, Timestamp},
     telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -62,6 +63,7 @@ enum Command {
     Serve(serve::Serve),
     Import(import::Import),
     Lookup(lookup::Lookup),
+    List(list::List),
     Explain(explain::Explain),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
@@ -113,6 +115,7 @@ impl Command {
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
+            Self::List(list) => (Role::Command, list.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
@@ -132,6 +135,7 @@ impl Command {
             Self::Serve(serve) => serve.run(config).await,
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
+            Self::List(list) => list.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
@@ -175,6 +179,16 @@ fn tenant(text: &str) -> Result<TenantId, String> {
     })
 }
 
+/// A time, or a day.
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .or_else(|| Timestamp::parse(&format!("{text}T00:00:00")))
+        .filter(|time| time.is_plausible())
+        .ok_or_else(|| {
+            "is no time of this century, such as 2026-03-02 or 2026-03-02T08:00:00Z".into()
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +218,9 @@ mod tests {
             &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
             &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
             &format!("sentby import --tenant {TENANT} --shared nobody f"),
+            &format!("sentby list --tenant {TENANT} --from yesterday"),
+            &format!("sentby list --tenant {TENANT} --verdict MAYBE"),
+            &format!("sentby list --tenant {TENANT} --json --csv"),
             "sentby simulate",
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
@@ -223,6 +240,7 @@ mod tests {
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
+            &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),

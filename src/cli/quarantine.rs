@@ -196,17 +196,7 @@ impl Which {
 }
 
 fn reason(text: &str) -> Result<QuarantineReason, String> {
-    let known = (1..).map_while(|number| QuarantineReason::try_from(number).ok());
-    let names: Vec<(QuarantineReason, String)> = known
-        .map(|reason| (reason, show::cell::<QuarantineReason>(reason.into())))
-        .collect();
-    let found = names
-        .iter()
-        .find(|(_, name)| name.eq_ignore_ascii_case(text));
-    found.map(|(reason, _)| *reason).ok_or_else(|| {
-        let names: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
-        format!("is no reason. They are {}", names.join(", "))
-    })
+    show::parse(text, "reason")
 }
 
 fn as_table(records: &[QuarantinedRecord]) -> Table {

@@ -63,6 +63,17 @@ pub(super) fn cell<E: Named>(number: i32) -> String {
     name::<E>(number).unwrap_or_default().into_owned()
 }
 
+/// By its name as it is shown, in any case.
+pub(super) fn parse<E: Named>(text: &str, what: &str) -> Result<E, String> {
+    let known = (1..).map_while(|number| E::try_from(number).ok().map(|_| number));
+    let names: Vec<String> = known.map(cell::<E>).collect();
+    let found = names
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(text));
+    let value = found.and_then(|at| E::try_from(i32::try_from(at + 1).ok()?).ok());
+    value.ok_or_else(|| format!("is no {what}. They are {}", names.join(", ")))
+}
+
 pub(super) fn time(time: Option<&prost_types::Timestamp>) -> Option<String> {
     let time = time?;
     let micros = time

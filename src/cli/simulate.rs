@@ -1,9 +1,8 @@
 //! `sentby simulate`
 
-use super::{Outcome, Usage, settings::Flags, show};
+use super::{Outcome, Usage, settings::Flags, show, time};
 use crate::{
     config::{Config, ConfigError, Role},
-    domain::Timestamp,
     simulate::{self, Envelope, Moment, Plan, Summary, TenantSummary},
 };
 use anyhow::Context as _;
@@ -185,15 +184,8 @@ fn noise(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "is not between 0 and 1000".into())
 }
 
-/// A time, or a day.
 fn start(text: &str) -> Result<Moment, String> {
-    Timestamp::parse(text)
-        .or_else(|| Timestamp::parse(&format!("{text}T00:00:00")))
-        .filter(|time| time.is_plausible())
-        .map(|time| Moment::from_seconds(time.micros().div_euclid(1_000_000)))
-        .ok_or_else(|| {
-            "is no time of this century, such as 2026-03-02 or 2026-03-02T08:00:00Z".into()
-        })
+    time(text).map(|time| Moment::from_seconds(time.micros().div_euclid(1_000_000)))
 }
 
 fn envelope(text: &str) -> Result<Envelope, String> {

@@ -131,7 +131,8 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         }
         ErrorReason::RevisionNotReached
         | ErrorReason::StoreUnavailable
-        | ErrorReason::ServerStopping => {
+        | ErrorReason::ServerStopping
+        | ErrorReason::TooManyStreams => {
             "wait a moment and run the same command again; repeating it is safe"
         }
         ErrorReason::DeadlineExceeded | ErrorReason::Cancelled => {

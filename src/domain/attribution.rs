@@ -105,3 +105,16 @@ pub struct Answer {
     /// The revision that last changed it.
     pub revision: Revision,
 }
+
+impl Answer {
+    /// How much it holds, in bytes and roughly: what bounds a page of answers.
+    pub fn size(&self) -> usize {
+        const REST: usize = 200; // all but its texts, in memory
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let candidates = self.attribution.candidates.iter();
+        REST + self.id.as_ref().map_or(0, |id| id.as_str().len())
+            + text(&self.attribution.agent)
+            + text(&self.attribution.mailbox)
+            + candidates.map(|one| one.len() + 24).sum::<usize>()
+    }
+}

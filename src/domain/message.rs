@@ -40,13 +40,32 @@ impl MessageId {
         }
     }
 
+    /// The same of a text that may be kept as it is: most are in their normal form already.
+    pub fn from_text(text: String) -> Result<Self, MessageIdError> {
+        if is_normal(&text) {
+            Ok(Self(text))
+        } else {
+            Self::parse(&text)
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
     }
 
     pub fn key(&self) -> MessageKey {
         MessageKey::of(self.0.as_bytes())
     }
+}
+
+/// Whether it is a normal form for certain, told at a glance: visible ASCII without a `<`.
+fn is_normal(text: &str) -> bool {
+    (1..=MAX_MESSAGE_ID).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<')
 }
 
 impl fmt::Display for MessageId {
@@ -110,6 +129,36 @@ mod tests {
             Err(MessageIdError::TooLong)
         );
         assert!(MessageId::parse(&"x".repeat(998)).is_ok());
+    }
+
+    #[test]
+    fn a_text_that_is_kept_as_it_is_is_what_parsing_it_gives() {
+        for text in [
+            "a@b",
+            "<a@b>",
+            "a b",
+            "a@b>",
+            "<a@b",
+            "a\0b",
+            "",
+            "<>",
+            "ä@b",
+            "a\u{2003}b",
+        ] {
+            assert_eq!(
+                MessageId::from_text(text.into()),
+                MessageId::parse(text),
+                "{text:?}"
+            );
+        }
+        for length in [998, 999] {
+            let text = "x".repeat(length);
+            assert_eq!(
+                MessageId::from_text(text.clone()),
+                MessageId::parse(&text),
+                "{length}"
+            );
+        }
     }
 
     #[test]

@@ -2,16 +2,19 @@
 
 use super::{
     Handler,
+    attribution_stream::{self, Chunks},
     convert::{
         Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
     },
+    status,
 };
 use crate::{
     app::{
         explain_attribution::{ExplainedEvent, Explanation},
+        list_attributions::Walk,
         lookup_attributions::MAX_LOOKUPS,
     },
-    domain::MessageId,
+    domain::{Answer, MessageId, MessageKey},
     pb::{
         self, attribution_service_server::AttributionService,
         explain_attribution_request::Message as Asked,
@@ -19,6 +22,22 @@ use crate::{
     store::RangeFilter,
 };
 use tonic::{Request, Response, Status, async_trait};
+
+/// The walk that a request asks for: two methods have these fields.
+macro_rules! walk {
+    ($fields:ident, $request:ident) => {
+        Walk {
+            tenant: $fields.tenant_id(&$request.tenant_id),
+            filter: RangeFilter {
+                range: $fields.range($request.start, $request.end),
+                mailbox: $fields.address_filter("mailbox", &$request.mailbox),
+                agent: $fields.address_filter("agent", &$request.agent),
+                verdict: $fields.verdict_filter($request.verdict),
+            },
+            at_least: revision($request.at_least_revision),
+        }
+    };
+}
 
 #[async_trait]
 impl AttributionService for Handler {
@@ -31,15 +50,14 @@ impl AttributionService for Handler {
         let tenant = fields.tenant_id(&request.tenant_id);
         let id = fields.message_id("message_id", &request.message_id);
         fields.check()?;
-        let answer = self
-            .run(move |app| async move {
-                let id = id.expect("checked");
-                app.get_attribution(tenant, id, revision(request.at_least_revision))
-                    .await
-            })
-            .await?;
+        let id = id.expect("checked");
+        let found = self
+            .app
+            .get_attribution(tenant, id, revision(request.at_least_revision))
+            .await
+            .map_err(status::from_error)?;
         Ok(Response::new(pb::GetAttributionResponse {
-            attribution: Some(attribution(&answer)),
+            attribution: Some(attribution(Answer::clone(&found))),
         }))
     }
 
@@ -60,24 +78,23 @@ impl AttributionService for Handler {
             .iter()
             .map(|id| MessageId::parse(id))
             .collect();
-        let ids: Vec<MessageId> = asked.iter().flatten().cloned().collect();
+        let keys: Vec<MessageKey> = asked.iter().flatten().map(MessageId::key).collect();
         let answers = self
-            .run(move |app| async move {
-                let revision = revision(request.at_least_revision);
-                app.lookup_attributions(tenant, &ids, revision).await
-            })
-            .await?;
+            .app
+            .lookup_attributions(tenant, &keys, revision(request.at_least_revision))
+            .await
+            .map_err(status::from_error)?;
         let mut answers = answers.into_iter();
         let attributions = asked
             .into_iter()
-            .zip(&request.message_ids)
+            .zip(request.message_ids)
             .map(|(id, text)| match id {
                 Err(_) => pending(text, None, pb::MissReason::InvalidMessageId),
                 Ok(id) => match answers.next().flatten() {
-                    Some(answer) => attribution(&answer),
+                    Some(known) => attribution(Answer::clone(&known)),
                     None => {
-                        let reason = pb::MissReason::NoEvidenceYet;
-                        pending(id.as_str(), Some(id.key()), reason)
+                        let (key, reason) = (id.key(), pb::MissReason::NoEvidenceYet);
+                        pending(id.into_string(), Some(key), reason)
                     }
                 },
             })
@@ -93,27 +110,43 @@ impl AttributionService for Handler {
     ) -> Result<Response<pb::ListAttributionsResponse>, Status> {
         let request = request.into_inner();
         let mut fields = Fields::default();
-        let tenant = fields.tenant_id(&request.tenant_id);
-        let filter = RangeFilter {
-            range: fields.range(request.start, request.end),
-            mailbox: fields.address_filter("mailbox", &request.mailbox),
-            agent: fields.address_filter("agent", &request.agent),
-            verdict: fields.verdict_filter(request.verdict),
-        };
+        let walk = walk!(fields, request);
         let page_size = fields.page_size(request.page_size);
         fields.check()?;
         let page = self
             .run(move |app| async move {
-                let revision = revision(request.at_least_revision);
-                app.list_attributions(tenant, filter, page_size, &request.page_token, revision)
+                app.list_attributions(&walk, page_size, &request.page_token)
                     .await
             })
             .await?;
         Ok(Response::new(pb::ListAttributionsResponse {
-            attributions: page.answers.iter().map(attribution).collect(),
+            attributions: page.answers.into_iter().map(attribution).collect(),
             next_page_token: page.next_token,
             revision: page.revision.0,
         }))
+    }
+
+    type StreamAttributionsStream = Chunks;
+
+    async fn stream_attributions(
+        &self,
+        request: Request<pb::StreamAttributionsRequest>,
+    ) -> Result<Response<Chunks>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let walk = walk!(fields, request);
+        let chunk_size = fields.chunk_size(request.chunk_size);
+        fields.check()?;
+        let answers = self
+            .run(move |app| async move {
+                app.stream_attributions(walk, chunk_size, &request.resume_token)
+                    .await
+            })
+            .await?;
+        Ok(Response::new(attribution_stream::chunks(
+            self.clone(),
+            answers,
+        )))
     }
 
     async fn explain_attribution(
@@ -145,7 +178,7 @@ impl AttributionService for Handler {
 
 fn pb_explanation(explanation: Explanation) -> pb::ExplainAttributionResponse {
     pb::ExplainAttributionResponse {
-        attribution: Some(attribution(&explanation.message.answer())),
+        attribution: Some(attribution(explanation.message.answer())),
         truncated: explanation.message.evidence.is_truncated(),
         evidence: explanation.evidence.into_iter().map(pb_evidence).collect(),
         reasoning: explanation.reasoning,

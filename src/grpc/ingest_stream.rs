@@ -24,6 +24,8 @@ use tonic::Status;
 /// Batches of one stream that are worked on at a time: they bound its memory.
 const IN_FLIGHT: usize = 4;
 
+const SEND_THE_REST: &str = "what it had read is answered: open a new stream and send the rest";
+
 pub(super) type Answers = BoxStream<'static, Result<StreamAuditBatchesResponse, Status>>;
 
 /// Answers batches as they are done, until the caller closes its side, an error of the
@@ -63,7 +65,7 @@ where
             tokio::select! {
                 Some(answer) = self.in_flight.next() => return Some(Ok(answer)),
                 () = self.handler.stopping.cancelled(), if self.end.is_none() => {
-                    self.end = Some(Err(stopping()));
+                    self.end = Some(Err(stopping(SEND_THE_REST)));
                 }
                 message = self.batches.next(), if reading => match message {
                     Some(Ok(message)) => {

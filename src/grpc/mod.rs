@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
+//! | `attribution_stream.rs` | a range as chunks on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
@@ -12,6 +13,7 @@
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
 mod attribution_service;
+mod attribution_stream;
 mod convert;
 pub mod health;
 mod ingest_service;

@@ -58,6 +58,10 @@ pub(super) fn from_error(error: Error) -> Status {
             .with("revision", as_of)
             .retry()
             .status(Code::Unavailable, text),
+        Error::TooManyStreams { max } => Builder::new(ErrorReason::TooManyStreams)
+            .with("max", max)
+            .retry()
+            .status(Code::ResourceExhausted, text),
         Error::Store(error) => from_store(error),
         Error::Bug(what) => bug(&what),
     }
@@ -119,11 +123,11 @@ pub(super) fn deadline_exceeded() -> Status {
     )
 }
 
-pub(super) fn stopping() -> Status {
-    Builder::new(ErrorReason::ServerStopping).retry().status(
-        Code::Unavailable,
-        "the server stops; what it had read is answered: open a new stream and send the rest",
-    )
+/// Of a stream that ends with the server.
+pub(super) fn stopping(what_to_do: &str) -> Status {
+    Builder::new(ErrorReason::ServerStopping)
+        .retry()
+        .status(Code::Unavailable, format!("the server stops; {what_to_do}"))
 }
 
 /// The same words for one batch of a stream.

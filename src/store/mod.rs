@@ -20,9 +20,9 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Identity, Lesson, Mailbox, Message,
-    MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord, Revision,
-    Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
+    Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
+    Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -33,9 +33,10 @@ use uuid::Uuid;
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
 pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 3..=4;
 
-/// What was read, and the tenant's revision in the snapshot it was read in.
+/// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
 pub struct Snapshot<T> {
+    pub generation: Generation,
     pub as_of: Revision,
     pub value: T,
 }
@@ -55,6 +56,23 @@ pub struct RangeFilter {
 pub struct RangePosition {
     pub sent_at: Timestamp,
     pub key: MessageKey,
+}
+
+/// How much a page of a range holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    pub rows: u32,
+    /// The row that reaches it ([`Answer::size`]) is the last one: most rows are small, and one
+    /// with many candidates is a hundred times as large.
+    pub bytes: usize,
+}
+
+/// A page of a range.
+#[derive(Debug, Default)]
+pub struct RangePage {
+    pub answers: Vec<Answer>,
+    /// There are more behind the last one.
+    pub more: bool,
 }
 
 /// Which receipts.
@@ -128,15 +146,14 @@ pub trait Store: Send + Sync + Debug {
         key: MessageKey,
     ) -> Result<Option<Snapshot<Option<Message>>>>;
 
-    /// At most `limit` listed answers by (send time, key), strictly behind `after`.
-    /// `None`: no such tenant.
+    /// Listed answers by (send time, key), strictly behind `after`.
     async fn range(
         &self,
         tenant: TenantId,
         filter: &RangeFilter,
         after: Option<RangePosition>,
-        limit: u32,
-    ) -> Result<Option<Snapshot<Vec<Answer>>>>;
+        limit: PageLimit,
+    ) -> Result<RangePage>;
 
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.

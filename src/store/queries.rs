@@ -36,7 +36,7 @@ macro_rules! tenant {
 macro_rules! answers {
     ($in_keys:literal) => {
         concat!(
-            "SELECT t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
+            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
             $crate::store::queries::answer_columns!(),
             " FROM attribution WHERE tenant_id = $1 AND message_key ",
             $in_keys,
@@ -245,7 +245,7 @@ pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT message_key FROM waiti
 
 /// One message with the tenant's revision of the same snapshot. By primary key.
 pub(super) const MESSAGE: &str = concat!(
-    "SELECT t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
+    "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
     answer_columns!(),
     ", evidence FROM attribution WHERE tenant_id = $1 AND message_key = $2) a ON true \
      WHERE t.tenant_id = $1"
@@ -259,19 +259,18 @@ pub(super) const MESSAGES_AFTER: &str = concat!(
      ORDER BY message_key LIMIT $3"
 );
 
-/// A page of a range behind the position ($7, $8), with the tenant's revision of the same
-/// snapshot. `$4` to `$6` filter where they are not NULL. By `attribution_by_time`.
+/// A page of a range behind the position ($2, $3), which is where the index is entered. `$5` to
+/// `$7` filter where they are not NULL. By `attribution_by_time`, which has the order: nothing
+/// is joined here, so that nothing is sorted.
 pub(super) const RANGE: &str = concat!(
-    "SELECT t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
+    "SELECT ",
     answer_columns!(),
     " FROM attribution WHERE tenant_id = $1 AND listed \
-     AND sent_at >= $2 AND sent_at < $3 \
-     AND ($4 IS NULL OR mailbox = $4) \
-     AND ($5 IS NULL OR agent = $5) \
-     AND ($6 IS NULL OR verdict = $6) \
-     AND (sent_at, message_key) > ($7, $8) \
-     ORDER BY sent_at, message_key LIMIT $9) a ON true \
-     WHERE t.tenant_id = $1 ORDER BY a.sent_at, a.message_key"
+     AND (sent_at, message_key) > ($2, $3) AND sent_at < $4 \
+     AND ($5 IS NULL OR mailbox = $5) \
+     AND ($6 IS NULL OR agent = $6) \
+     AND ($7 IS NULL OR verdict = $7) \
+     ORDER BY sent_at, message_key LIMIT $8"
 );
 
 pub(super) const APPEND_CHANGE: &str =

@@ -3,23 +3,24 @@
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, RangeFilter, RangePosition, ReceivedPosition, Result, Snapshot, Store,
-    StoreError, Tx, queries,
+    BatchFilter, Expiring, PageLimit, RangeFilter, RangePage, RangePosition, ReceivedPosition,
+    Result, Snapshot, Store, StoreError, Tx, queries,
     rows::{
         AdminChangeRow, AnswerRow, AsOf, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
         QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow, TenantRow, signed,
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Identity, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Generation, Identity, Lesson, Mailbox, Message, MessageKey,
+    QuarantineEntry, QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use sqlx::{
     ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type,
     database::HasStatementCache, query, query_as, query_scalar,
 };
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tx::SqlTx;
 use uuid::Uuid;
 
@@ -182,6 +183,7 @@ where
     for<'r> MailboxRow: FromRow<'r, E::Row>,
     for<'r> LessonRow: FromRow<'r, E::Row>,
     for<'r> MessageRow: FromRow<'r, E::Row>,
+    for<'r> AnswerRow: FromRow<'r, E::Row>,
     for<'r> AsOf<AnswerRow>: FromRow<'r, E::Row>,
     for<'r> AsOf<MessageRow>: FromRow<'r, E::Row>,
     for<'r> AuditBatchRow: FromRow<'r, E::Row>,
@@ -208,7 +210,7 @@ where
         let before = self.schema_version().await?;
         E::migrate(&self.writers)
             .await
-            .map_err(|error| StoreError::Migrate(Box::new(error)))?;
+            .map_err(|error| StoreError::Migrate(Arc::new(error)))?;
         let after = self.schema_version().await?;
         Ok((before, after.unwrap_or_default()))
     }
@@ -312,6 +314,7 @@ where
             .await?;
         let found = snapshot(rows, |row| row.into_message(tenant))?;
         Ok(found.map(|mut found| Snapshot {
+            generation: found.generation,
             as_of: found.as_of,
             value: found.value.pop(),
         }))
@@ -322,26 +325,27 @@ where
         tenant: TenantId,
         filter: &RangeFilter,
         after: Option<RangePosition>,
-        limit: u32,
-    ) -> Result<Option<Snapshot<Vec<Answer>>>> {
+        limit: PageLimit,
+    ) -> Result<RangePage> {
         // before the first: just before the start, behind every key
         let after = after.unwrap_or(RangePosition {
             sent_at: Timestamp::from_micros(filter.range.start.micros() - 1),
             key: MessageKey(Uuid::max()),
         });
-        let rows: Vec<AsOf<AnswerRow>> = query_as(queries::RANGE)
+        // the pool itself would hand every row on once more
+        let mut connection = self.readers.acquire().await?;
+        let rows = query_as(queries::RANGE)
             .bind(tenant.0) // $1
-            .bind(Micros::from(filter.range.start)) // $2
-            .bind(Micros::from(filter.range.end)) // $3
-            .bind(filter.mailbox.as_deref()) // $4
-            .bind(filter.agent.as_deref()) // $5
-            .bind(filter.verdict.map(Verdict::name)) // $6
-            .bind(Micros::from(after.sent_at)) // $7
-            .bind(after.key.0) // $8
-            .bind(i64::from(limit)) // $9
-            .fetch_all(&self.readers)
-            .await?;
-        snapshot(rows, |row| row.into_answer(tenant))
+            .bind(Micros::from(after.sent_at)) // $2
+            .bind(after.key.0) // $3
+            .bind(Micros::from(filter.range.end)) // $4
+            .bind(filter.mailbox.as_deref()) // $5
+            .bind(filter.agent.as_deref()) // $6
+            .bind(filter.verdict.map(Verdict::name)) // $7
+            .bind(i64::from(limit.rows) + 1) // $8: one more tells whether there are more
+            .fetch(&mut *connection);
+        let answers = rows.map(|row: Result<AnswerRow, _>| row?.into_answer(tenant));
+        range_page(answers, limit).await
     }
 
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
@@ -446,6 +450,25 @@ const NEWEST: ReceivedPosition = ReceivedPosition {
     id: Uuid::max(),
 };
 
+/// Reads on until the page is full.
+async fn range_page(
+    mut answers: impl Stream<Item = Result<Answer>> + Unpin,
+    limit: PageLimit,
+) -> Result<RangePage> {
+    let mut page = RangePage::default();
+    let (mut bytes, mut is_full) = (0, false);
+    while let Some(answer) = answers.try_next().await? {
+        if is_full {
+            page.more = true;
+            break;
+        }
+        bytes += answer.size();
+        page.answers.push(answer);
+        is_full = page.answers.len() == limit.rows as usize || bytes >= limit.bytes;
+    }
+    Ok(page)
+}
+
 /// Takes the rows of one statement apart: no row at all is no such tenant.
 fn snapshot<R, T>(
     rows: Vec<AsOf<R>>,
@@ -454,6 +477,7 @@ fn snapshot<R, T>(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    let generation = Generation(first.generation);
     let as_of = u64::try_from(first.as_of)
         .map_err(|_| StoreError::Corrupt("tenant.revision is negative".into()))?;
     let value: Result<Vec<T>> = rows
@@ -462,6 +486,7 @@ fn snapshot<R, T>(
         .map(convert)
         .collect();
     Ok(Some(Snapshot {
+        generation,
         as_of: Revision(as_of),
         value: value?,
     }))

@@ -15,3 +15,4 @@ mod server;
 mod standard;
 mod stream;
 mod tenants;
+mod walk;

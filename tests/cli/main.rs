@@ -6,5 +6,6 @@
 mod support;
 
 mod commands;
+mod listing;
 mod serving;
 mod simulated;

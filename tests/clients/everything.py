@@ -38,6 +38,18 @@ class Server:
         answer = stub(json_format.ParseDict(fields, request, descriptor_pool=self.pool), timeout=30)
         return json_format.MessageToDict(answer, preserving_proto_field_name=True, descriptor_pool=self.pool)
 
+    def read(self, method, **fields):
+        """Of a method that answers by a stream: all that came."""
+        service, name = method.split("/")
+        method = self.pool.FindServiceByName(service).methods_by_name[name]
+        request = message_factory.GetMessageClass(method.input_type)()
+        response = message_factory.GetMessageClass(method.output_type)
+        stub = self.channel.unary_stream(f"/{service}/{name}", type(request).SerializeToString, response.FromString)
+        return [
+            json_format.MessageToDict(each, preserving_proto_field_name=True, descriptor_pool=self.pool)
+            for each in stub(json_format.ParseDict(fields, request, descriptor_pool=self.pool), timeout=30)
+        ]
+
     def stream(self, method, messages):
         """Of a bidirectional method: all is sent, and all that came back."""
         service, name = method.split("/")
@@ -258,6 +270,17 @@ def the_metrics_merger(revision):
     assert listed == [["both", "one-3"], ["one-4", "one-5"]], listed
     assert {page["revision"] for page in pages} == {revision}, pages
     say("ListAttributions, by pages of 2", listed)
+
+    del asked["page_size"]
+    chunks = server.read("sentby.v1.AttributionService/StreamAttributions", chunk_size=3, **asked)
+    streamed = [[each["message_id"].partition("@")[0] for each in chunk["attributions"]] for chunk in chunks]
+    assert streamed == [["both", "one-3", "one-4"], ["one-5"]], streamed
+    assert {chunk["revision"] for chunk in chunks} == {revision}, chunks
+    has(chunks[-1], resume_token=None)
+    token = chunks[0]["resume_token"]
+    resumed = server.read("sentby.v1.AttributionService/StreamAttributions", resume_token=token, **asked)
+    assert resumed == chunks[1:], resumed
+    say("StreamAttributions, by chunks of 3", streamed)
 
     asked = {"tenant_id": tenant, "message_id": "both@contoso.com"}
     explained = server.call("sentby.v1.AttributionService/ExplainAttribution", **asked)

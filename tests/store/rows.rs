@@ -8,9 +8,16 @@ use sentby::{
         QuarantinedRecord, Revision, SendEvent, Side, TenantId, TimeRange, Timestamp, Verdict,
         send_event::UserType,
     },
-    store::{RangeFilter, RangePosition, Store, StoreError},
+    store::{PageLimit, RangeFilter, RangePosition, Store, StoreError},
 };
 use uuid::Uuid;
+
+fn rows(rows: u32) -> PageLimit {
+    PageLimit {
+        rows,
+        bytes: usize::MAX,
+    }
+}
 
 /// An event in which every field is set.
 pub(super) fn full_event(record: u128, at: Timestamp) -> SendEvent {
@@ -210,7 +217,8 @@ on_both_engines! {
         let nobody = TenantId(Uuid::from_u128(3));
         assert!(store.answers(nobody, &[mine.key]).await.expect("read").is_none());
         assert!(store.message(nobody, mine.key).await.expect("read").is_none());
-        assert!(store.range(nobody, &all_of_2026(), None, 9).await.expect("read").is_none());
+        let range = store.range(nobody, &all_of_2026(), None, rows(9)).await.expect("read");
+        assert!(range.answers.is_empty() && !range.more);
         assert!(store.begin(nobody).await.expect("read").is_none());
         assert!(store.tenant(nobody).await.expect("read").is_none());
     }
@@ -247,19 +255,29 @@ on_both_engines! {
         let mut walked = Vec::new();
         let mut after = None;
         loop {
-            let page = store.range(TENANT, &filter(0, 10), after, 7).await.expect("read");
-            let page = page.expect("a tenant").value;
-            walked.extend(page.iter().map(|a| (a.attribution.sent_at, a.key)));
-            let Some(last) = page.last() else { break };
+            let page = store.range(TENANT, &filter(0, 10), after, rows(7)).await.expect("read");
+            walked.extend(page.answers.iter().map(|a| (a.attribution.sent_at, a.key)));
+            let last = page.answers.last().expect("an answer");
             after = Some(RangePosition { sent_at: last.attribution.sent_at, key: last.key });
+            assert_eq!(page.more, walked.len() < expected.len());
+            if !page.more {
+                break;
+            }
         }
         assert_eq!(walked, expected);
 
-        let part = store.range(TENANT, &filter(3, 5), None, 100).await.expect("read");
-        let part = part.expect("a tenant").value;
-        assert_eq!(part.len(), 20, "from 3 on, without 5");
-        let empty = store.range(TENANT, &filter(3, 3), None, 100).await.expect("read");
-        assert!(empty.expect("a tenant").value.is_empty());
+        let part = store.range(TENANT, &filter(3, 5), None, rows(100)).await.expect("read");
+        assert_eq!(part.answers.len(), 20, "from 3 on, without 5");
+        let empty = store.range(TENANT, &filter(3, 3), None, rows(100)).await.expect("read");
+        assert!(empty.answers.is_empty() && !empty.more);
+
+        // the answer that reaches the limit in bytes is the last one, and there always is one
+        let size = part.answers[0].size();
+        for (bytes, count) in [(0, 1), (1, 1), (size, 1), (size + 1, 2), (5 * size, 5)] {
+            let limit = PageLimit { rows: 100, bytes };
+            let page = store.range(TENANT, &filter(3, 5), None, limit).await.expect("read");
+            assert_eq!((page.answers.len(), page.more), (count, true), "{bytes}");
+        }
     }
 
     /// Filters are exact matches; what looks like a pattern or SQL is only text.
@@ -277,8 +295,8 @@ on_both_engines! {
         messages[2].attribution.verdict = Verdict::Conflict;
         put(store, TENANT, &messages).await;
         let count = async |filter: RangeFilter| {
-            let found = store.range(TENANT, &filter, None, 100).await.expect("read");
-            found.expect("a tenant").value.len()
+            let found = store.range(TENANT, &filter, None, rows(100)).await.expect("read");
+            found.answers.len()
         };
         let agent = |agent: &str| RangeFilter { agent: Some(agent.into()), ..all_of_2026() };
         assert_eq!(count(all_of_2026()).await, 3);

@@ -118,6 +118,15 @@ impl Server {
         server
     }
 
+    /// The most memory that it has had, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).expect("a process");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = kib.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: u64| kib << 10).expect("a number")
+    }
+
     /// Stops it as a service manager does, with SIGTERM; its exit code.
     pub fn stop(mut self) -> Option<i32> {
         // by the shell's own kill: a program of that name is not everywhere

@@ -7,7 +7,10 @@
 //! they once were.
 
 use super::{
-    super::{client::Api, status::Refused},
+    super::{
+        client::{Api, BackOff},
+        status::Refused,
+    },
     batches::{Batch, Piece},
     input::Input,
     progress::Progress,
@@ -31,18 +34,6 @@ use uuid::Uuid;
 
 /// What the server works on at a time; few enough that memory stays small.
 const IN_FLIGHT: usize = 4;
-/// Waits before what is unanswered is sent again; together they outlast a restart of the
-/// server.
-pub(super) const BACK_OFF: [Duration; 6] = [
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
-/// What a server may ask to wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long a stream may take to open.
 const OPENING: Duration = Duration::from_secs(10);
 /// How long a server that owes an answer may be silent. It gives itself 60 s for a batch.
@@ -54,7 +45,7 @@ pub(super) async fn all(
     tenant: TenantId,
     inputs: &[Input],
     pieces: Receiver<Piece>,
-    back_off: &[Duration],
+    back_off: BackOff,
 ) -> Summary {
     let mut import = Import {
         tenant,
@@ -66,12 +57,12 @@ pub(super) async fn all(
         stopped: false,
         unanswered: BTreeMap::new(),
         next: 1,
-        failures: 0,
+        back_off,
         progress: Progress::new(inputs),
         summary: Summary::new(tenant, inputs),
     };
     while let Err(broken) = import.on_one_stream(api).await {
-        if !import.wait_after(&broken, back_off).await {
+        if !import.back_off.wait_after(&broken).await {
             import.give_up(&broken);
             break;
         }
@@ -93,8 +84,7 @@ struct Import<'a> {
     /// By their sequence on every stream.
     unanswered: BTreeMap<u64, Batch>,
     next: u64,
-    /// Streams that failed since the last answer.
-    failures: usize,
+    back_off: BackOff,
     progress: Progress,
     summary: Summary,
 }
@@ -150,7 +140,7 @@ impl Import<'_> {
     fn answered(&mut self, answer: StreamAuditBatchesResponse) -> Result<(), Refused> {
         let refused = match answer.result {
             Some(Outcome::Response(response)) => {
-                self.failures = 0;
+                self.back_off.reset();
                 if let Some(batch) = self.unanswered.remove(&answer.sequence) {
                     let records = batch.records.len() as u64;
                     self.progress.advance(batch.progress, records);
@@ -169,16 +159,6 @@ impl Import<'_> {
         }
         self.stop_reading();
         Ok(())
-    }
-
-    /// `false`: waiting any longer has no chance.
-    async fn wait_after(&mut self, broken: &Refused, back_off: &[Duration]) -> bool {
-        let (Some(told), Some(&wait)) = (broken.retry_after(), back_off.get(self.failures)) else {
-            return false;
-        };
-        self.failures += 1;
-        tokio::time::sleep(told.clamp(wait, LONGEST_WAIT.max(wait))).await;
-        true
     }
 
     fn give_up(&mut self, refused: &Refused) {

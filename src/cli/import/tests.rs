@@ -4,7 +4,7 @@ use super::{
     *,
 };
 use crate::{
-    cli::client::Api,
+    cli::client::{Api, BackOff},
     pb::{
         self, BatchError, Counts, ErrorReason, IngestAuditBatchRequest, IngestAuditBatchResponse,
         QuarantineReason, RecordProblem, StreamAuditBatchesRequest, StreamAuditBatchesResponse,
@@ -262,7 +262,7 @@ async fn import(fake: impl Into<Arc<Fake>>, inputs: &[Input]) -> Summary {
     let read = inputs.to_vec();
     tokio::task::spawn_blocking(move || batches::read(&read, &sender));
     let (tenant, waits) = (tenant(TENANT).unwrap(), [Duration::ZERO; 3]);
-    send::all(&api, tenant, inputs, pieces, &waits).await
+    send::all(&api, tenant, inputs, pieces, BackOff::of(&waits)).await
 }
 
 #[tokio::test]
@@ -453,7 +453,7 @@ async fn registering_again_neither_revives_a_consent_nor_takes_names_away() {
     let (sender, pieces) = mpsc::channel(READ_AHEAD);
     let read = inputs.clone();
     tokio::task::spawn_blocking(move || batches::read(&read, &sender));
-    let summary = send::all(&api, id, &inputs, pieces, &[]).await;
+    let summary = send::all(&api, id, &inputs, pieces, BackOff::of(&[])).await;
     let complaints = summary.complaints(false);
     assert!(complaints[0].contains("CONSENT_REVOKED"), "{complaints:?}");
     assert!(!summary.is_accounted());

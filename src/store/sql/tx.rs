@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sqlx::{
     Encode, Executor, FromRow, IntoArguments, QueryBuilder, Transaction, Type, query, query_as,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 /// Rows of one statement with a list of them.
@@ -126,7 +126,7 @@ where
             Ok(())
         } else {
             // somebody who does not take the tenant's lock has deleted some
-            Err(StoreError::Contended(sqlx::Error::RowNotFound))
+            Err(StoreError::Contended(Arc::new(sqlx::Error::RowNotFound)))
         }
     }
 
