@@ -7,7 +7,7 @@ use super::{
     rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
-use crate::domain::{Message, TenantId};
+use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
@@ -80,6 +80,19 @@ const REPLACE_MESSAGES: &str = "UPDATE attribution a SET sent_at = n.sent_at, \
      AS n (tenant_id, message_key, sent_at, revision, verdict, basis, agent, agent_object_id, \
      mailbox, candidates, confirmed, contradicted, listed, evidence) \
      WHERE a.tenant_id = ANY (ARRAY[n.tenant_id]) AND a.message_key = n.message_key";
+
+const PUT_LESSONS: &str = concat!(
+    queries::insert_lessons!(),
+    "SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::text[], $5::timestamptz[], \
+     $6::timestamptz[])",
+    queries::keep_both_ends!()
+);
+
+const PUT_WAITING: &str = concat!(
+    queries::insert_waiting!(),
+    "SELECT $1, * FROM UNNEST($2::text[], $3::uuid[])",
+    queries::if_new!()
+);
 
 const PUT_ADMIN_CHANGES: &str = concat!(
     queries::insert_admin_changes!(),
@@ -192,6 +205,45 @@ impl Engine for Postgres {
             .execute(connection)
             .await?;
         Ok(done.rows_affected())
+    }
+
+    async fn put_lessons(
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        lessons: &[Lesson],
+    ) -> Result<(), sqlx::Error> {
+        let texts = |of: fn(&Lesson) -> String| lessons.iter().map(of).collect::<Vec<_>>();
+        let times = |of: fn(&Lesson) -> Timestamp| {
+            lessons
+                .iter()
+                .map(|l| of(l).into())
+                .collect::<Vec<Micros>>()
+        };
+        query(PUT_LESSONS)
+            .bind(tenant.0) // $1
+            .bind(texts(|l| l.identity.to_string())) // $2
+            .bind(texts(|l| l.address.clone())) // $3
+            .bind(texts(|l| l.named_by.name().into())) // $4
+            .bind(times(|l| l.seen.first)) // $5
+            .bind(times(|l| l.seen.last)) // $6
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn put_waiting(
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        waiting: &[(Identity<'static>, MessageKey)],
+    ) -> Result<(), sqlx::Error> {
+        let identities = waiting.iter().map(|(identity, _)| identity.to_string());
+        query(PUT_WAITING)
+            .bind(tenant.0) // $1
+            .bind(identities.collect::<Vec<String>>()) // $2
+            .bind(waiting.iter().map(|(_, key)| key.0).collect::<Vec<Uuid>>()) // $3
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
     async fn put_admin_changes(

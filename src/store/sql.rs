@@ -11,8 +11,8 @@ use super::{
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Generation, Identity, Lesson, Mailbox, Message, MessageKey,
+    QuarantineEntry, QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
@@ -99,6 +99,20 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         tenant: TenantId,
         messages: &[Message],
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Inserts lessons, in bulk; one that is there spans both times.
+    fn put_lessons(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        lessons: &[Lesson],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Inserts what is not there yet, in bulk.
+    fn put_waiting(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        waiting: &[(Identity<'static>, MessageKey)],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Inserts what is not there yet, in bulk; tells the record ids and digests of that.
     fn put_admin_changes(
