@@ -6,6 +6,7 @@ use super::{
     convert::{
         Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
     },
+    status,
 };
 use crate::{
     app::{
@@ -13,14 +14,13 @@ use crate::{
         list_attributions::Walk,
         lookup_attributions::MAX_LOOKUPS,
     },
-    domain::MessageId,
+    domain::{Answer, MessageId, MessageKey},
     pb::{
         self, attribution_service_server::AttributionService,
         explain_attribution_request::Message as Asked,
     },
     store::RangeFilter,
 };
-use std::sync::Arc;
 use tonic::{Request, Response, Status, async_trait};
 
 /// The walk that a request asks for: two methods have these fields.
@@ -50,15 +50,14 @@ impl AttributionService for Handler {
         let tenant = fields.tenant_id(&request.tenant_id);
         let id = fields.message_id("message_id", &request.message_id);
         fields.check()?;
-        let answer = self
-            .run(move |app| async move {
-                let id = id.expect("checked");
-                app.get_attribution(tenant, id, revision(request.at_least_revision))
-                    .await
-            })
-            .await?;
+        let id = id.expect("checked");
+        let found = self
+            .app
+            .get_attribution(tenant, id, revision(request.at_least_revision))
+            .await
+            .map_err(status::from_error)?;
         Ok(Response::new(pb::GetAttributionResponse {
-            attribution: Some(attribution(Arc::unwrap_or_clone(answer))),
+            attribution: Some(attribution(Answer::clone(&found))),
         }))
     }
 
@@ -79,13 +78,12 @@ impl AttributionService for Handler {
             .iter()
             .map(|id| MessageId::parse(id))
             .collect();
-        let ids: Vec<MessageId> = asked.iter().flatten().cloned().collect();
+        let keys: Vec<MessageKey> = asked.iter().flatten().map(MessageId::key).collect();
         let answers = self
-            .run(move |app| async move {
-                let revision = revision(request.at_least_revision);
-                app.lookup_attributions(tenant, &ids, revision).await
-            })
-            .await?;
+            .app
+            .lookup_attributions(tenant, &keys, revision(request.at_least_revision))
+            .await
+            .map_err(status::from_error)?;
         let mut answers = answers.into_iter();
         let attributions = asked
             .into_iter()
@@ -93,7 +91,7 @@ impl AttributionService for Handler {
             .map(|(id, text)| match id {
                 Err(_) => pending(text, None, pb::MissReason::InvalidMessageId),
                 Ok(id) => match answers.next().flatten() {
-                    Some(answer) => attribution(Arc::unwrap_or_clone(answer)),
+                    Some(known) => attribution(Answer::clone(&known)),
                     None => {
                         let (key, reason) = (id.key(), pb::MissReason::NoEvidenceYet);
                         pending(id.into_string(), Some(key), reason)

@@ -36,7 +36,7 @@ macro_rules! tenant {
 macro_rules! answers {
     ($in_keys:literal) => {
         concat!(
-            "SELECT a.*, t.revision FROM tenant t LEFT JOIN (SELECT ",
+            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
             $crate::store::queries::answer_columns!(),
             " FROM attribution WHERE tenant_id = $1 AND message_key ",
             $in_keys,
@@ -236,7 +236,7 @@ pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT message_key FROM waiti
 
 /// One message with the tenant's revision of the same snapshot. By primary key.
 pub(super) const MESSAGE: &str = concat!(
-    "SELECT a.*, t.revision FROM tenant t LEFT JOIN (SELECT ",
+    "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
     answer_columns!(),
     ", evidence FROM attribution WHERE tenant_id = $1 AND message_key = $2) a ON true \
      WHERE t.tenant_id = $1"

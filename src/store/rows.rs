@@ -361,9 +361,10 @@ impl MessageRow {
     }
 }
 
-/// The tenant's revision behind a row that may be absent: one statement, one snapshot.
+/// The tenant's generation and revision behind a row that may be absent: one statement, one snapshot.
 #[derive(Debug)]
 pub(super) struct AsOf<T> {
+    pub(super) generation: i64,
     pub(super) as_of: i64,
     pub(super) row: Option<T>,
 }
@@ -379,6 +380,7 @@ where
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         let present: Option<Uuid> = row.try_get(0)?;
         Ok(Self {
+            generation: row.try_get(row.len() - 2)?,
             as_of: row.try_get(row.len() - 1)?,
             row: present.map(|_| T::from_row(row)).transpose()?,
         })

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sqlx::{
     Encode, Executor, FromRow, IntoArguments, QueryBuilder, Transaction, Type, query, query_as,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 /// Rows of one statement with a list of them.
@@ -122,7 +122,7 @@ where
         if replaced == messages.len() as u64 {
             Ok(())
         } else {
-            Err(StoreError::Contended(sqlx::Error::RowNotFound))
+            Err(StoreError::Contended(Arc::new(sqlx::Error::RowNotFound)))
         }
     }
 
