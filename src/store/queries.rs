@@ -34,9 +34,11 @@ macro_rules! tenant {
 /// Stored answers by key, with the tenant's revision of the same snapshot; one row without a
 /// message where nothing is stored, none where there is no such tenant. By primary key.
 macro_rules! answers {
-    ($in_keys:literal) => {
+    ($from:literal, $in_keys:literal) => {
         concat!(
-            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
+            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (",
+            $from,
+            "SELECT ",
             $crate::store::queries::answer_columns!(),
             " FROM attribution WHERE tenant_id = $1 AND message_key ",
             $in_keys,

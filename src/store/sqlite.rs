@@ -30,13 +30,14 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
         .synchronous(SqliteSynchronous::Full) // an OK means committed
         .busy_timeout(Duration::from_secs(10)); // another process may write too
     let readers = SqlitePoolOptions::new()
-        .max_connections(4)
+        .max_connections(8)
         .connect_lazy_with(options.clone().pragma("query_only", "true"));
     // one connection: our own writers wait for each other here and never meet in the file
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options.pragma("cache_size", WRITER_CACHE));
-    SqlStore { readers, writers }
+    let lookups = readers.clone();
+    SqlStore::new(readers, writers, lookups)
 }
 
 /// Goes behind the rows.
@@ -91,7 +92,8 @@ impl Engine for Sqlite {
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     // BEGIN IMMEDIATE has the lock of the whole file
     const LOCK_TENANT: &'static str = queries::tenant!("");
-    const ANSWERS: &'static str = queries::answers!("IN (SELECT unhex(value) FROM json_each($2))");
+    const ANSWERS: &'static str =
+        queries::answers!("", "IN (SELECT unhex(value) FROM json_each($2))");
     const MESSAGES: &'static str =
         queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
     const REMOVE_TAUGHT: &'static str =
