@@ -2,14 +2,21 @@
 //! readers ask both, and a checker goes through all that was written and seen.
 
 use crate::{
-    history::{Checked, Promise, check},
-    lookups,
-    players::{self, Play},
+    count_of_lookups,
+    fault::Fault,
+    history::{Checked, Promise, Write, check},
+    players::{self, Play, Seen},
     seed,
     stage::{Message, RECORDS, Replica},
-    support::{TENANT, TestDb},
+    support::{
+        TENANT, TestDb,
+        proxy::{Mode, Proxy},
+        redis::{Cluster, Redis},
+    },
 };
-use std::{sync::Arc, time::Duration};
+use sentby::simulate::Random;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::sleep;
 
 /// Of one case in the suite.
 const LOOKUPS: usize = 20_000;
@@ -39,10 +46,16 @@ async fn stage(caches: &[&str]) -> Option<(TestDb, Vec<Replica>)> {
     Some((db, replicas))
 }
 
+/// The play, in which nothing but the players happens.
 async fn play(name: &str, replicas: &[Replica], least: Duration, promise: Promise) -> Checked {
+    let play = Arc::new(Play::new(count_of_lookups(LOOKUPS), least));
     let seed = seed();
-    let play = Arc::new(Play::new(lookups(LOOKUPS), least));
-    let (writes, seen) = players::run(play, replicas, seed).await;
+    let played = players::run(play, replicas, seed).await;
+    judge(name, seed, played, promise)
+}
+
+/// Tells what came out, and fails where anything is wrong.
+fn judge(name: &str, seed: u64, (writes, seen): (Vec<Write>, Seen), promise: Promise) -> Checked {
     let checked = check(TENANT, &writes, &seen.reads, &seen.shown, promise);
     println!(
         "freshness, {name}: {} lookups, {checked}; the slowest took {:.3} s; seed {seed}",
@@ -81,5 +94,97 @@ async fn caches_in_two_processes_are_stale_for_a_while_only() {
     let least = STALE.found + Duration::from_secs(2);
     let checked = play("in two processes", &replicas, least, STALE).await;
     assert!(checked.oldest > Duration::from_secs(1), "{checked}");
+    replicas.into_iter().for_each(Replica::stop);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_redis_is_fresh() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let Some((_db, replicas)) = stage(&[&redis.url(), &redis.url()]).await else {
+        return;
+    };
+    play("Redis", &replicas, Duration::ZERO, Promise::FRESH).await;
+    assert!(redis.hits().await > LOOKUPS as u64 / 10, "it is used");
+    replicas.into_iter().for_each(Replica::stop);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_cluster_is_fresh() {
+    let Some(cluster) = Cluster::start().await else {
+        return;
+    };
+    let Some((_db, replicas)) = stage(&[&cluster.url(), &cluster.url()]).await else {
+        return;
+    };
+    play("Redis Cluster", &replicas, Duration::ZERO, Promise::FRESH).await;
+    let mut hits = 0;
+    for node in &cluster.nodes {
+        hits += node.hits().await;
+    }
+    assert!(hits > LOOKUPS as u64 / 10, "it is used");
+    replicas.into_iter().for_each(Replica::stop);
+}
+
+/// What happens, and to whom: to Redis, or between it and some of the processes.
+const FAULTS: [(&str, Fault, &[usize]); 11] = [
+    ("frozen", Fault::Frozen, &[]),
+    ("killed", Fault::Killed, &[]),
+    ("flushed", Fault::Flushed, &[]),
+    ("read-only", Fault::ReadOnly, &[]),
+    ("out of memory", Fault::OutOfMemory, &[]),
+    ("one cut off", Fault::Answers(Mode::Cut), &[0]),
+    ("the other cut off", Fault::Answers(Mode::Cut), &[1]),
+    (
+        "late",
+        Fault::Answers(Mode::Slow(Duration::from_millis(60))),
+        &[0],
+    ),
+    ("corrupt", Fault::Answers(Mode::Corrupt(5)), &[0, 1]),
+    ("torn", Fault::Answers(Mode::Torn), &[0, 1]),
+    ("crossed", Fault::Answers(Mode::Crossed), &[0, 1]),
+];
+
+/// Faults at random moments, until the play is over; how many of each.
+async fn disturb(
+    play: &Play,
+    redis: &mut Redis,
+    proxies: &[Proxy],
+    mut random: Random,
+) -> BTreeMap<&'static str, usize> {
+    let mut struck = BTreeMap::new();
+    while !play.is_over() {
+        let (name, fault, of) = *random.pick(&FAULTS);
+        sleep(Duration::from_millis(100 + random.below(400))).await;
+        fault.strike(redis, proxies, of).await;
+        let longest = if random.chance(5) { 3_000 } else { 700 };
+        sleep(Duration::from_millis(50 + random.below(longest))).await;
+        fault.heal(redis, proxies, of).await;
+        *struck.entry(name).or_default() += 1;
+    }
+    struck
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_redis_is_stale_for_a_while_only() {
+    let Some(mut redis) = Redis::start().await else {
+        return;
+    };
+    let seed = seed();
+    let proxies = [
+        Proxy::start(redis.port, seed).await,
+        Proxy::start(redis.port, seed + 1).await,
+    ];
+    let Some((_db, replicas)) = stage(&[&proxies[0].url(), &proxies[1].url()]).await else {
+        return;
+    };
+    let play = Arc::new(Play::new(count_of_lookups(LOOKUPS), Duration::from_secs(5)));
+    let (played, struck) = tokio::join!(
+        players::run(Arc::clone(&play), &replicas, seed),
+        disturb(&play, &mut redis, &proxies, Random(seed)),
+    );
+    println!("faults: {struck:?}");
+    judge("Redis with faults", seed, played, STALE);
     replicas.into_iter().for_each(Replica::stop);
 }

@@ -143,7 +143,7 @@ pub fn check(
     shown: &Shown,
     promise: Promise,
 ) -> Checked {
-    let lines = versions(writes);
+    let lines = versions(tenant, writes);
     let mut by_message: HashMap<u32, Vec<Read>> = HashMap::new();
     for read in reads {
         by_message.entry(read.message).or_default().push(*read);
@@ -179,46 +179,52 @@ pub fn check(
 }
 
 /// The versions of every message, in order.
-fn versions(writes: &[Write]) -> HashMap<u32, Vec<Version>> {
+fn versions(tenant: TenantId, writes: &[Write]) -> HashMap<u32, Vec<Version>> {
     let mut touched: HashMap<u32, Vec<(&Write, u8)>> = HashMap::new();
     for write in writes {
         for &(message, record) in &write.records {
             touched.entry(message).or_default().push((write, record));
         }
     }
-    let line = |mut touched: Vec<(&Write, u8)>| {
-        touched.sort_by_key(|(write, _)| write.revision);
-        let mut line: Vec<Version> = Vec::new();
-        let mut known = 0;
-        for revision in touched.chunk_by(|a, b| a.0.revision == b.0.revision) {
-            let new = |record: u8| 1u64 << record & !known;
-            let bringing = revision.iter().filter(|(_, record)| new(*record) != 0);
-            if let Some(called) = bringing.map(|(write, _)| write.call).min() {
-                known |= revision
-                    .iter()
-                    .fold(0, |bits, (_, record)| bits | 1 << record);
-                line.push(Version {
-                    revision: revision[0].0.revision,
-                    records: known,
-                    called,
-                    acknowledged: Duration::MAX,
-                });
+    let line = |(number, touched)| (number, versions_of(Message { tenant, number }, touched));
+    touched.into_iter().map(line).collect()
+}
+
+/// A version is what looks different: a further record may leave the answer as it was.
+fn versions_of(message: Message, mut touched: Vec<(&Write, u8)>) -> Vec<Version> {
+    touched.sort_by_key(|(write, _)| write.revision);
+    let mut line: Vec<Version> = Vec::new();
+    let mut known = 0u64;
+    for revision in touched.chunk_by(|a, b| a.0.revision == b.0.revision) {
+        let before = known;
+        known |= revision
+            .iter()
+            .fold(0, |bits, (_, record)| bits | 1 << record);
+        if message.answer(known) == message.answer(before) {
+            continue;
+        }
+        let bringing = revision
+            .iter()
+            .filter(|(_, record)| before >> record & 1 == 0);
+        line.push(Version {
+            revision: revision[0].0.revision,
+            records: known,
+            called: bringing
+                .map(|(write, _)| write.call)
+                .min()
+                .unwrap_or_default(),
+            acknowledged: Duration::MAX,
+        });
+    }
+    // who acknowledges a revision acknowledges all before it
+    for (write, _) in touched {
+        for version in &mut line {
+            if version.revision <= write.revision {
+                version.acknowledged = version.acknowledged.min(write.returned);
             }
         }
-        // who acknowledges a revision acknowledges all before it
-        for (write, _) in touched {
-            for version in &mut line {
-                if version.revision <= write.revision {
-                    version.acknowledged = version.acknowledged.min(write.returned);
-                }
-            }
-        }
-        line
-    };
-    touched
-        .into_iter()
-        .map(|(message, touched)| (message, line(touched)))
-        .collect()
+    }
+    line
 }
 
 fn check_read(line: &[Version], read: &Read, promise: Promise, checked: &mut Checked) {

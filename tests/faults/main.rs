@@ -12,13 +12,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster;
+mod fault;
 mod freshness;
 mod history;
+mod lookups;
 mod players;
 mod stage;
+mod tenants;
+mod truth;
 
 /// How many lookups a case makes.
-fn lookups(default: usize) -> usize {
+fn count_of_lookups(default: usize) -> usize {
     let set = std::env::var("SENTBY_TEST_LOOKUPS").ok();
     set.map_or(default, |n| {
         n.parse().expect("SENTBY_TEST_LOOKUPS is a number")

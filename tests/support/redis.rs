@@ -4,16 +4,11 @@ use super::resp::{self, Reply};
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io,
     net::{Ipv4Addr, TcpListener},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -139,26 +134,12 @@ impl Redis {
     }
 
     pub async fn ask(&self, words: &[&[u8]]) -> Reply {
-        let asked = tokio::time::timeout(PATIENCE, async {
-            let mut stream = TcpStream::connect(self.address()).await?;
-            stream.write_all(&resp::question(words)).await?;
-            let mut bytes = Vec::new();
-            loop {
-                if let Some((reply, _)) = resp::parse(&bytes) {
-                    return io::Result::Ok(reply);
-                }
-                if stream.read_buf(&mut bytes).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-        });
-        let reply = asked.await.expect("in time").expect("an answer");
+        let questions = [resp::question(words)];
+        let asked = tokio::time::timeout(PATIENCE, resp::exchange(self.port, &questions));
+        let reply = asked.await.expect("in time").expect("an answer").remove(0);
         let refused = matches!(&reply, Reply::Line(line) if line.starts_with('-'));
-        assert!(
-            !refused,
-            "{:?}: {reply:?}",
-            String::from_utf8_lossy(words[0])
-        );
+        let question = String::from_utf8_lossy(words[0]);
+        assert!(!refused, "{question}: {reply:?}");
         reply
     }
 

@@ -1,6 +1,12 @@
 //! The wire format of Redis, as far as tests need it: they ask and spoil Redis without the
 //! library that the program asks it with.
 
+use std::io;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -84,4 +90,21 @@ pub fn rotated(frame: &[u8]) -> Vec<u8> {
     turned.extend(parts.concat());
     turned.extend(&frame[at..]);
     turned
+}
+
+/// Asks all of it at once, on a connection of its own; an answer each.
+pub async fn exchange(port: u16, questions: &[Vec<u8>]) -> io::Result<Vec<Reply>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(&questions.concat()).await?;
+    let (mut bytes, mut replies) = (Vec::new(), Vec::new());
+    while replies.len() < questions.len() {
+        while let Some((reply, length)) = parse(&bytes) {
+            bytes.drain(..length);
+            replies.push(reply);
+        }
+        if replies.len() < questions.len() && stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(replies)
 }
