@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    cache::{Cache, MemoryCache, NoCache},
+    cache::{Cache, MemoryCache},
     config::{CacheKind, Config, DatabaseUrl},
     grpc::{self, health, layers},
     store::{self, SCHEMA_VERSIONS, Store, StoreError},
@@ -70,9 +70,9 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
         }
         Err(source) => return Err(failed(config, source)),
     }
-    let cache: Arc<dyn Cache> = match config.cache {
-        CacheKind::Memory => Arc::new(MemoryCache::new(config.cache_entries)),
-        CacheKind::None => Arc::new(NoCache),
+    let cache = match config.cache {
+        CacheKind::Memory => Cache::Memory(MemoryCache::new(config.cache_entries)),
+        CacheKind::None => Cache::None,
     };
     Ok(Arc::new(App::new(store, cache, secret)))
 }

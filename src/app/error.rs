@@ -15,7 +15,8 @@ pub struct FieldError {
     pub why: String,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// Can be cloned: several callers may have waited for the same read.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("{}", fields(.0))]
     Invalid(Vec<FieldError>),

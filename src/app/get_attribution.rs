@@ -1,7 +1,10 @@
 //! GetAttribution.
 
 use super::{App, Error, Result};
-use crate::domain::{Answer, MessageId, Revision, TenantId, Verdict};
+use crate::{
+    cache::Known,
+    domain::{MessageId, Revision, TenantId, Verdict},
+};
 use std::sync::Arc;
 
 impl App {
@@ -10,11 +13,12 @@ impl App {
         tenant: TenantId,
         id: MessageId,
         revision: Revision,
-    ) -> Result<Arc<Answer>> {
-        let mut answers = self.lookup_attributions(tenant, &[id], revision).await?;
+    ) -> Result<Arc<Known>> {
+        let keys = [id.key()];
+        let mut answers = self.lookup_attributions(tenant, &keys, revision).await?;
         match answers.pop().flatten() {
             // failed attempts are never an answer
-            Some(answer) if answer.attribution.verdict != Verdict::Pending => Ok(answer),
+            Some(known) if known.attribution.verdict != Verdict::Pending => Ok(known),
             _ => Err(Error::NoEvidenceYet),
         }
     }

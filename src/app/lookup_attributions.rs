@@ -1,9 +1,10 @@
 //! LookupAttributions: many messages at once, through the cache.
 
-use super::{App, Error, Result, at_least};
+use super::{App, Error, Result, at_least, scopes::Scopes};
 use crate::{
-    cache::Cached,
-    domain::{Answer, Message, MessageId, MessageKey, Revision, Tenant, TenantId},
+    cache::{Cache, Cached, Known, Source},
+    domain::{Answer, Message, MessageKey, Revision, Tenant, TenantId},
+    store::Store,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,73 +12,112 @@ use std::{collections::HashMap, sync::Arc};
 pub const MAX_LOOKUPS: usize = 1_000;
 
 impl App {
-    /// The answer for each id in the order asked; `None`: nothing is stored.
+    /// The answer for each key in the order asked; `None`: nothing is stored.
+    ///
+    /// What this process holds is answered without waiting. The rest is read by tasks of
+    /// their own, so a caller may leave at any time.
     pub async fn lookup_attributions(
         &self,
         tenant: TenantId,
-        ids: &[MessageId],
+        keys: &[MessageKey],
         revision: Revision,
-    ) -> Result<Vec<Option<Arc<Answer>>>> {
-        let keys: Vec<MessageKey> = ids.iter().map(MessageId::key).collect();
-        let mut found = self.cache.get(tenant, &keys).await;
+    ) -> Result<Vec<Option<Arc<Known>>>> {
         // a value read from an older state than demanded is a miss
-        found.retain(|_, cached| cached.as_of >= revision);
-        let mut missing: Vec<MessageKey> = keys.clone();
-        missing.retain(|key| !found.contains_key(key));
-        if !missing.is_empty() {
-            missing.sort_unstable();
-            missing.dedup();
-            found.extend(self.read_answers(tenant, missing, revision).await?);
-        }
-        let answer = |key| found.get(key).and_then(|cached| cached.answer.clone());
-        Ok(keys.iter().map(answer).collect())
-    }
+        let fresh = |cached: &Cached| cached.as_of >= revision;
+        let scope = self.scopes.get(tenant);
+        let peek = |key: &MessageKey| self.cache.peek(scope.as_deref()?, *key).filter(fresh);
+        let mut found: Vec<Option<Cached>> = keys.iter().map(peek).collect();
 
-    async fn read_answers(
-        &self,
-        tenant: TenantId,
-        keys: Vec<MessageKey>,
-        revision: Revision,
-    ) -> Result<HashMap<MessageKey, Cached>> {
-        let snapshot = self.store.answers(tenant, &keys).await?;
-        let snapshot = snapshot.ok_or(Error::TenantNotFound(tenant))?;
-        at_least(revision, snapshot.as_of)?;
-        let absent = Cached {
-            as_of: snapshot.as_of,
-            answer: None,
-        };
-        let mut read: HashMap<MessageKey, Cached> =
-            keys.into_iter().map(|key| (key, absent.clone())).collect();
-        for answer in snapshot.value {
-            let cached = Cached {
-                as_of: snapshot.as_of,
-                answer: Some(Arc::new(answer)),
-            };
-            read.extend(
-                cached
-                    .answer
-                    .as_ref()
-                    .map(|a| a.key)
-                    .map(|key| (key, cached)),
-            );
+        if let Some(scope) = scope {
+            let missing = Missing::of(keys, &found);
+            for (place, cached) in missing.places(self.cache.get(&scope, &missing.keys).await) {
+                found[place] = cached.filter(fresh);
+            }
         }
-        self.cache.put(tenant, &read).await;
-        Ok(read)
+        let missing = Missing::of(keys, &found);
+        if !missing.keys.is_empty() {
+            let stored = self.stored_answers.read(&tenant, &missing.keys).await?;
+            for (place, stored) in missing.places(stored) {
+                at_least(revision, stored.as_of)?;
+                found[place] = Some(stored);
+            }
+        }
+        let answer = |found: Option<Cached>| found.and_then(|cached| cached.answer);
+        Ok(found.into_iter().map(answer).collect())
     }
 
     /// After a commit and before its acknowledgement, also where nothing changed: whoever
     /// saw the acknowledgement finds these answers in the cache.
     pub(super) async fn cache_messages(&self, tenant: &Tenant, messages: &[Message]) {
-        let values = messages
-            .iter()
-            .map(|message| {
-                let cached = Cached {
-                    as_of: tenant.revision,
-                    answer: Some(Arc::new(message.answer())),
-                };
-                (message.key, cached)
-            })
-            .collect();
-        self.cache.put(tenant.id, &values).await;
+        let scope = match self.scopes.see(tenant.id, tenant.generation).await {
+            Ok(scope) => scope,
+            // it was made ready before the write
+            Err(error) => return tracing::error!(%error, "answers were not cached"),
+        };
+        let values = messages.iter().map(|message| {
+            let cached = cached(tenant.revision, Some(message.answer()));
+            (message.key, cached)
+        });
+        self.cache.set(&scope, values.collect()).await;
+    }
+}
+
+fn cached(as_of: Revision, answer: Option<Answer>) -> Cached {
+    Cached {
+        as_of,
+        answer: answer.map(|answer| Arc::new(Known::new(answer))),
+    }
+}
+
+/// The keys of a lookup that nothing was found of, and their places in it.
+struct Missing {
+    keys: Vec<MessageKey>,
+    places: Vec<usize>,
+}
+
+impl Missing {
+    fn of(keys: &[MessageKey], found: &[Option<Cached>]) -> Self {
+        let missing = keys.iter().zip(found).enumerate();
+        let missing = missing.filter(|(_, (_, found))| found.is_none());
+        let (places, keys) = missing.map(|(place, (key, _))| (place, *key)).unzip();
+        Self { keys, places }
+    }
+
+    /// Values for these keys with their places.
+    fn places<T>(&self, values: Vec<T>) -> impl Iterator<Item = (usize, T)> {
+        self.places.iter().copied().zip(values)
+    }
+}
+
+/// The store as the coalescer reads it. What it reads goes into the cache.
+#[derive(Debug)]
+pub(super) struct StoredAnswers {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) scopes: Arc<Scopes>,
+}
+
+impl Source for StoredAnswers {
+    type Of = TenantId;
+    type Value = Cached;
+    type Error = Error;
+
+    async fn read(&self, tenant: &TenantId, keys: &[MessageKey]) -> Result<Vec<Cached>> {
+        let snapshot = self.store.answers(*tenant, keys).await?;
+        let snapshot = snapshot.ok_or(Error::TenantNotFound(*tenant))?;
+        let answers = snapshot.value.into_iter();
+        let mut answers: HashMap<_, _> = answers.map(|answer| (answer.key, answer)).collect();
+        let value = |key| cached(snapshot.as_of, answers.remove(key));
+        let values: Vec<Cached> = keys.iter().map(value).collect();
+        // what cannot be cached is answered all the same
+        if let Ok(scope) = self.scopes.see(*tenant, snapshot.generation).await {
+            let read = keys.iter().copied().zip(values.iter().cloned());
+            self.cache.fill(&scope, read.collect());
+        }
+        Ok(values)
+    }
+
+    fn broken() -> Error {
+        Error::Bug("a read of answers was broken off".into())
     }
 }

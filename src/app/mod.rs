@@ -27,50 +27,65 @@ mod receipt;
 pub mod register_tenant;
 pub mod retry_quarantined_records;
 pub mod revoke_consent;
+mod scopes;
 mod secret;
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp},
     store::{Store, Tx},
 };
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
+use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 pub use page::page_size;
-use secret::Secret;
+use scopes::Scopes;
+use secret::{Secret, SecretCell};
 use std::{
     future::Future,
     ops::{Deref, DerefMut},
     sync::Arc,
     time::SystemTime,
 };
-use tokio::sync::{Mutex, Notify, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tracing::Instrument as _;
 
 /// What every use case works with.
 #[derive(Debug)]
 pub struct App {
     store: Arc<dyn Store>,
-    cache: Arc<dyn Cache>,
+    cache: Arc<Cache>,
+    scopes: Arc<Scopes>,
+    /// Answers that are in no cache.
+    stored_answers: Coalescer<StoredAnswers>,
     directories: Directories,
     queues: Moka<TenantId, Arc<Mutex<()>>>,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
-    /// Read once: from the key file, else from the store, which makes it.
-    secret: OnceCell<Arc<Secret>>,
+    secret: Arc<SecretCell>,
 }
 
 impl App {
     /// `secret`: the deployment's, if it is not kept in the store.
-    pub fn new(store: Arc<dyn Store>, cache: Arc<dyn Cache>, secret: Option<[u8; 32]>) -> Self {
+    pub fn new(store: Arc<dyn Store>, cache: Cache, secret: Option<[u8; 32]>) -> Self {
+        let cache = Arc::new(cache);
+        let secret = Arc::new(SecretCell::new(Arc::clone(&store), secret));
+        let scopes = Arc::new(Scopes::new(cache.is_shared().then(|| Arc::clone(&secret))));
+        let stored_answers = StoredAnswers {
+            store: Arc::clone(&store),
+            cache: Arc::clone(&cache),
+            scopes: Arc::clone(&scopes),
+        };
         Self {
             store,
             cache,
+            scopes,
+            stored_answers: Coalescer::new(stored_answers),
             directories: Directories::default(),
             queues: Moka::new(QUEUES),
             unsettled: Notify::new(),
-            secret: OnceCell::new_with(secret.map(|secret| Arc::new(Secret::new(&secret)))),
+            secret,
         }
     }
 
@@ -91,18 +106,13 @@ impl App {
     }
 
     async fn secret(&self) -> Result<&Arc<Secret>> {
-        self.secret
-            .get_or_try_init(|| async {
-                let candidate = secret::random()?;
-                let stored = self.store.deployment_secret(candidate, now()).await?;
-                Ok(Arc::new(Secret::new(&stored)))
-            })
-            .await
+        self.secret.get().await
     }
 
     /// Starts a write of this tenant. Writers of one tenant wait here for each other, not
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
     async fn begin(&self, id: TenantId) -> Result<Write> {
+        self.scopes.ready().await?;
         let queue = self.queues.get_with(id, Arc::default);
         let turn = queue.lock_owned().await;
         let tx = self.store.begin(id).await?;

@@ -42,6 +42,7 @@ impl App {
             readiness: Readiness::default(),
         };
         if self.store.create_tenant(&tenant).await? {
+            self.scopes.see(tenant.id, tenant.generation).await?;
             return Ok((tenant, Outcome::Created));
         }
         retrying(|| self.register_again(&new)).await

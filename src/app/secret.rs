@@ -1,19 +1,51 @@
 //! The deployment's secret and what is made with it: sealed page tokens, keyed digests.
 
-use super::{Error, Result};
+use super::{Error, Result, now};
+use crate::{
+    domain::{Generation, TenantId},
+    store::Store,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     rand::{SecureRandom as _, SystemRandom},
 };
-use std::fmt;
+use std::{fmt, sync::Arc};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
+
+/// The deployment's secret, read once: from the key file, else from the store, which makes it.
+#[derive(Debug)]
+pub(super) struct SecretCell {
+    store: Arc<dyn Store>,
+    secret: OnceCell<Arc<Secret>>,
+}
+
+impl SecretCell {
+    pub(super) fn new(store: Arc<dyn Store>, secret: Option<[u8; 32]>) -> Self {
+        let secret = secret.map(|secret| Arc::new(Secret::new(&secret)));
+        Self {
+            store,
+            secret: OnceCell::new_with(secret),
+        }
+    }
+
+    pub(super) async fn get(&self) -> Result<&Arc<Secret>> {
+        self.secret
+            .get_or_try_init(|| async {
+                let stored = self.store.deployment_secret(random()?, now()).await?;
+                Ok(Arc::new(Secret::new(&stored)))
+            })
+            .await
+    }
+}
 
 /// Keys derived from the deployment's secret, one for each use.
 pub(super) struct Secret {
     tokens: LessSafeKey,
     digests: [u8; 32],
     contents: [u8; 32],
+    cached: [u8; 32],
 }
 
 impl fmt::Debug for Secret {
@@ -33,7 +65,16 @@ impl Secret {
             tokens: LessSafeKey::new(tokens),
             digests: blake3::derive_key("sentby v1 digests of quarantined records", secret),
             contents: blake3::derive_key("sentby v1 contents of batches", secret),
+            cached: blake3::derive_key("sentby v1 cached values", secret),
         }
+    }
+
+    /// What values of one life of a tenant are sealed with where others hold them.
+    pub(super) fn cache_key(&self, tenant: TenantId, generation: Generation) -> [u8; 32] {
+        let mut life = [0; 24];
+        life[..16].copy_from_slice(tenant.0.as_bytes());
+        life[16..].copy_from_slice(&generation.0.to_le_bytes());
+        *blake3::keyed_hash(&self.cached, &life).as_bytes()
     }
 
     /// Names a record without telling what it says.

@@ -1,12 +1,38 @@
 //! Recent answers. A hint: the store is the truth, and a cache that is slow or gone costs
 //! time, never an answer.
+//!
+//! What a reader may rely on:
+//!
+//! - A value says at which revision of the tenant it was read ([`Cached::as_of`]). A caller
+//!   that demands a revision is answered by a value of at least that one, else by the store.
+//! - Whoever writes sets what he touched after the commit and before the acknowledgement,
+//!   also where nothing changed ([`Cache::set`]). Readers keep what they read
+//!   ([`Cache::fill`]); in both cases an older value never replaces a newer one. So a value is
+//!   as fresh as the last acknowledgement.
+//! - What a writer could not set is owed: it is made void before this process reads a value
+//!   from there again. Only another process, or a writer that died, can leave an old value,
+//!   and no longer than [`FOUND`].
+//! - "Nothing is stored" is kept for [`ABSENT`] only.
+//! - A value belongs to one [`Scope`], a life of a tenant, and to one key.
 
+mod coalesce;
 mod memory;
+mod scope;
 
-use crate::domain::{Answer, MessageKey, Revision, TenantId};
-use async_trait::async_trait;
+use crate::domain::{Answer, MessageKey, Revision};
+pub use coalesce::{Coalescer, Source};
 pub use memory::MemoryCache;
-use std::{collections::HashMap, fmt::Debug, sync::Arc};
+pub use scope::Scope;
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+/// How long an answer is kept: the longest that it can be out of date.
+pub const FOUND: Duration = Duration::from_secs(10);
+/// "Nothing is stored" is wrong as soon as a record arrives.
+pub const ABSENT: Duration = Duration::from_secs(2);
 
 /// What was known of a message, and when.
 #[derive(Clone, Debug)]
@@ -14,27 +40,81 @@ pub struct Cached {
     /// The tenant's revision in the snapshot that it was read in.
     pub as_of: Revision,
     /// `None`: nothing was stored.
-    pub answer: Option<Arc<Answer>>,
+    pub answer: Option<Arc<Known>>,
 }
 
-#[async_trait]
-pub trait Cache: Send + Sync + Debug {
-    /// What is cached of these messages.
-    async fn get(&self, tenant: TenantId, keys: &[MessageKey]) -> HashMap<MessageKey, Cached>;
-
-    /// Keeps these values where they are not older than what is there.
-    async fn put(&self, tenant: TenantId, values: &HashMap<MessageKey, Cached>);
-}
-
-/// `--cache none`.
+/// An answer, and its form on the wire once somebody has made it.
 #[derive(Debug)]
-pub struct NoCache;
+pub struct Known {
+    answer: Answer,
+    encoded: OnceLock<bytes::Bytes>,
+}
 
-#[async_trait]
-impl Cache for NoCache {
-    async fn get(&self, _: TenantId, _: &[MessageKey]) -> HashMap<MessageKey, Cached> {
-        HashMap::new()
+impl Known {
+    pub fn new(answer: Answer) -> Self {
+        Self {
+            answer,
+            encoded: OnceLock::new(),
+        }
     }
 
-    async fn put(&self, _: TenantId, _: &HashMap<MessageKey, Cached>) {}
+    /// `encode` is always the same function, and is called once.
+    pub fn encoded(&self, encode: impl FnOnce(&Answer) -> bytes::Bytes) -> &bytes::Bytes {
+        self.encoded.get_or_init(|| encode(&self.answer))
+    }
+}
+
+impl Deref for Known {
+    type Target = Answer;
+
+    fn deref(&self) -> &Answer {
+        &self.answer
+    }
+}
+
+/// `--cache`.
+#[derive(Debug)]
+pub enum Cache {
+    None,
+    Memory(MemoryCache),
+}
+
+impl Cache {
+    /// What this process itself holds.
+    pub fn peek(&self, scope: &Scope, key: MessageKey) -> Option<Cached> {
+        match self {
+            Self::Memory(memory) => memory.get(scope, key),
+            Self::None => None,
+        }
+    }
+
+    /// What other places hold: one for each key, or none at all.
+    pub async fn get(&self, _scope: &Arc<Scope>, _keys: &[MessageKey]) -> Vec<Option<Cached>> {
+        match self {
+            Self::Memory(_) | Self::None => Vec::new(),
+        }
+    }
+
+    /// Keeps what was read, where nothing newer is there. Does not wait for it.
+    pub fn fill(&self, scope: &Arc<Scope>, values: Vec<(MessageKey, Cached)>) {
+        match self {
+            Self::Memory(memory) => memory.put(scope, values),
+            Self::None => {}
+        }
+    }
+
+    /// Keeps what was written. When it returns, no reader of this process finds an older value.
+    pub async fn set(&self, scope: &Arc<Scope>, values: Vec<(MessageKey, Cached)>) {
+        match self {
+            Self::Memory(memory) => memory.put(scope, values),
+            Self::None => {}
+        }
+    }
+
+    /// Whether others hold the values too: then they have to be sealed.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Memory(_) | Self::None => false,
+        }
+    }
 }

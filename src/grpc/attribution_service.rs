@@ -5,13 +5,14 @@ use super::{
     convert::{
         Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
     },
+    status,
 };
 use crate::{
     app::{
         explain_attribution::{ExplainedEvent, Explanation},
         lookup_attributions::MAX_LOOKUPS,
     },
-    domain::MessageId,
+    domain::{MessageId, MessageKey},
     pb::{
         self, attribution_service_server::AttributionService,
         explain_attribution_request::Message as Asked,
@@ -31,15 +32,14 @@ impl AttributionService for Handler {
         let tenant = fields.tenant_id(&request.tenant_id);
         let id = fields.message_id("message_id", &request.message_id);
         fields.check()?;
-        let answer = self
-            .run(move |app| async move {
-                let id = id.expect("checked");
-                app.get_attribution(tenant, id, revision(request.at_least_revision))
-                    .await
-            })
-            .await?;
+        let id = id.expect("checked");
+        let found = self
+            .app
+            .get_attribution(tenant, id, revision(request.at_least_revision))
+            .await
+            .map_err(status::from_error)?;
         Ok(Response::new(pb::GetAttributionResponse {
-            attribution: Some(attribution(&answer)),
+            attribution: Some(attribution(&found)),
         }))
     }
 
@@ -60,13 +60,12 @@ impl AttributionService for Handler {
             .iter()
             .map(|id| MessageId::parse(id))
             .collect();
-        let ids: Vec<MessageId> = asked.iter().flatten().cloned().collect();
+        let keys: Vec<MessageKey> = asked.iter().flatten().map(MessageId::key).collect();
         let answers = self
-            .run(move |app| async move {
-                let revision = revision(request.at_least_revision);
-                app.lookup_attributions(tenant, &ids, revision).await
-            })
-            .await?;
+            .app
+            .lookup_attributions(tenant, &keys, revision(request.at_least_revision))
+            .await
+            .map_err(status::from_error)?;
         let mut answers = answers.into_iter();
         let attributions = asked
             .into_iter()
@@ -74,7 +73,7 @@ impl AttributionService for Handler {
             .map(|(id, text)| match id {
                 Err(_) => pending(text, None, pb::MissReason::InvalidMessageId),
                 Ok(id) => match answers.next().flatten() {
-                    Some(answer) => attribution(&answer),
+                    Some(known) => attribution(&known),
                     None => {
                         let reason = pb::MissReason::NoEvidenceYet;
                         pending(id.as_str(), Some(id.key()), reason)

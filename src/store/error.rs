@@ -1,28 +1,29 @@
 //! Which database errors mean what to a caller.
 
 use sqlx::error::ErrorKind;
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-#[derive(Debug, thiserror::Error)]
+/// Can be cloned: several callers may have waited for the same read.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Not reached, or no answer in time. Whether a write happened is unknown.
     #[error("the store cannot be reached")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// Another writer was in the way; nothing happened. Try again.
     #[error("another writer was in the way")]
-    Contended(#[source] sqlx::Error),
+    Contended(#[source] Arc<sqlx::Error>),
     /// A stored row cannot be right. It is not answered.
     #[error("the store holds a row that cannot be right: {0}")]
     Corrupt(String),
     #[error("the database URL cannot be used: {0}")]
     Url(String),
     #[error("the schema cannot be migrated")]
-    Migrate(#[source] Box<sqlx::migrate::MigrateError>),
+    Migrate(#[source] Arc<sqlx::migrate::MigrateError>),
     /// A statement that the database refuses: a bug.
     #[error("the database refused a statement")]
-    Refused(#[source] sqlx::Error),
+    Refused(#[source] Arc<sqlx::Error>),
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -31,12 +32,12 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(database) => {
                 // constraint names are ours; what breaks one is a bug, not the caller's fault
                 if database.kind() != ErrorKind::Other {
-                    return Self::Refused(error);
+                    return Self::Refused(Arc::new(error));
                 }
                 match database.code().as_deref().map(classify) {
-                    Some(Class::Contended) => Self::Contended(error),
-                    Some(Class::Unavailable) => Self::Unavailable(error),
-                    _ => Self::Refused(error),
+                    Some(Class::Contended) => Self::Contended(Arc::new(error)),
+                    Some(Class::Unavailable) => Self::Unavailable(Arc::new(error)),
+                    _ => Self::Refused(Arc::new(error)),
                 }
             }
             sqlx::Error::Io(_)
@@ -44,14 +45,14 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(Arc::new(error)),
             sqlx::Error::Configuration(why) => Self::Url(why.to_string()),
             sqlx::Error::RowNotFound
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::TypeNotFound { .. } => Self::Corrupt(error.to_string()),
-            _ => Self::Refused(error),
+            _ => Self::Refused(Arc::new(error)),
         }
     }
 }

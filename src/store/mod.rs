@@ -20,9 +20,9 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Identity, Lesson, Mailbox, Message,
-    MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord, Revision,
-    Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
+    Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
+    Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -33,9 +33,10 @@ use uuid::Uuid;
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
 pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 3..=4;
 
-/// What was read, and the tenant's revision in the snapshot it was read in.
+/// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
 pub struct Snapshot<T> {
+    pub generation: Generation,
     pub as_of: Revision,
     pub value: T,
 }

@@ -36,7 +36,7 @@ macro_rules! tenant {
 macro_rules! answers {
     ($in_keys:literal) => {
         concat!(
-            "SELECT t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
+            "SELECT t.generation, t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
             $crate::store::queries::answer_columns!(),
             " FROM attribution WHERE tenant_id = $1 AND message_key ",
             $in_keys,
@@ -224,7 +224,7 @@ pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT message_key FROM waiti
 
 /// One message with the tenant's revision of the same snapshot. By primary key.
 pub(super) const MESSAGE: &str = concat!(
-    "SELECT t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
+    "SELECT t.generation, t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
     answer_columns!(),
     ", evidence FROM attribution WHERE tenant_id = $1 AND message_key = $2) a ON true \
      WHERE t.tenant_id = $1"
@@ -241,7 +241,7 @@ pub(super) const MESSAGES_AFTER: &str = concat!(
 /// A page of a range behind the position ($7, $8), with the tenant's revision of the same
 /// snapshot. `$4` to `$6` filter where they are not NULL. By `attribution_by_time`.
 pub(super) const RANGE: &str = concat!(
-    "SELECT t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
+    "SELECT t.generation, t.revision AS as_of, a.* FROM tenant t LEFT JOIN (SELECT ",
     answer_columns!(),
     " FROM attribution WHERE tenant_id = $1 AND listed \
      AND sent_at >= $2 AND sent_at < $3 \

@@ -351,6 +351,7 @@ impl MessageRow {
 /// The tenant's revision beside a row that may be absent: one statement, one snapshot.
 #[derive(Debug)]
 pub(super) struct AsOf<T> {
+    pub(super) generation: i64,
     pub(super) as_of: i64,
     pub(super) row: Option<T>,
 }
@@ -366,6 +367,7 @@ where
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         let present: Option<Uuid> = row.try_get("message_key")?;
         Ok(Self {
+            generation: row.try_get("generation")?,
             as_of: row.try_get("as_of")?,
             row: present.map(|_| T::from_row(row)).transpose()?,
         })

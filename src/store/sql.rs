@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
+    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
     QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use sqlx::{
     ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type,
     database::HasStatementCache, query, query_as, query_scalar,
 };
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use tx::SqlTx;
 use uuid::Uuid;
 
@@ -180,7 +180,7 @@ where
         let before = self.schema_version().await?;
         E::migrate(&self.writers)
             .await
-            .map_err(|error| StoreError::Migrate(Box::new(error)))?;
+            .map_err(|error| StoreError::Migrate(Arc::new(error)))?;
         let after = self.schema_version().await?;
         Ok((before, after.unwrap_or_default()))
     }
@@ -284,6 +284,7 @@ where
             .await?;
         let found = snapshot(rows, |row| row.into_message(tenant))?;
         Ok(found.map(|mut found| Snapshot {
+            generation: found.generation,
             as_of: found.as_of,
             value: found.value.pop(),
         }))
@@ -426,6 +427,7 @@ fn snapshot<R, T>(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    let generation = Generation(first.generation);
     let as_of = u64::try_from(first.as_of)
         .map_err(|_| StoreError::Corrupt("tenant.revision is negative".into()))?;
     let value: Result<Vec<T>> = rows
@@ -434,6 +436,7 @@ fn snapshot<R, T>(
         .map(convert)
         .collect();
     Ok(Some(Snapshot {
+        generation,
         as_of: Revision(as_of),
         value: value?,
     }))

@@ -33,7 +33,7 @@ async fn ingest(app: &App, tenant: TenantId, records: &[Record]) -> Receipt {
 async fn answer(app: &App, tenant: TenantId, id: &str) -> Answer {
     let id = MessageId::parse(id).expect("an id");
     let answer = app.get_attribution(tenant, id, Revision(0)).await;
-    answer.expect("an answer").as_ref().clone()
+    Answer::clone(&answer.expect("an answer"))
 }
 
 /// Anna sent it, and the record has nothing but her SID.

@@ -78,11 +78,10 @@ on_both_engines! {
         // all that was begun ends by itself; then every batch is there whole or not at all
         tokio::time::timeout(Duration::from_secs(30), async {
             for n in 0..120u128 {
-                let ids: Vec<MessageId> = [2 * n, 2 * n + 1]
-                    .map(|n| MessageId::parse(&format!("<W{n}@x>")).expect("an id"))
-                    .to_vec();
+                let keys = [2 * n, 2 * n + 1]
+                    .map(|n| MessageId::parse(&format!("<W{n}@x>")).expect("an id").key());
                 loop {
-                    let found = app.lookup_attributions(TENANT, &ids, Revision(0)).await;
+                    let found = app.lookup_attributions(TENANT, &keys, Revision(0)).await;
                     let found: Vec<bool> = found.expect("read").iter().map(Option::is_some).collect();
                     assert_eq!(found[0], found[1], "batch {n} is there by half");
                     if found[0] { break }
