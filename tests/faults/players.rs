@@ -44,11 +44,11 @@ struct Slot {
 }
 
 impl Play {
-    /// So many lookups, and for so long at least.
-    pub fn new(lookups: usize, least: Duration) -> Self {
+    /// So many lookups, and for so long at least. The messages are new ones in each act.
+    pub fn new(lookups: usize, least: Duration, act: u32) -> Self {
         // there are older ones from the beginning: nothing is ever stored of them
         let slot = |n: u64| Slot {
-            message: (10 * SLOTS + n) as u32,
+            message: act * 10_000_000 + (10 * SLOTS + n) as u32,
             records: 0,
         };
         Self {

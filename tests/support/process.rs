@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -83,6 +83,7 @@ pub struct Server {
     /// HOST:PORT
     pub address: String,
     pub url: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -104,7 +105,9 @@ impl Server {
             process,
             address: String::new(),
             url: String::new(),
+            log: Arc::default(),
         };
+        let lines = Arc::clone(&server.log);
         // in a thread, to the end: a server whose log nobody reads stops at a full pipe
         let (found, address) = mpsc::channel();
         thread::spawn(move || {
@@ -116,12 +119,19 @@ impl Server {
                 {
                     let _ = found.send(address.to_owned());
                 }
+                lines.lock().expect("no panic").push(line);
             }
         });
         let address = address.recv_timeout(PATIENCE);
         server.address = address.expect("it logs where it serves");
         server.url = format!("http://{}", server.address);
         server
+    }
+
+    /// How many lines of the log have these words.
+    pub fn logged(&self, words: &str) -> usize {
+        let lines = self.log.lock().expect("no panic");
+        lines.iter().filter(|line| line.contains(words)).count()
     }
 
     /// Stops it as a service manager does, with SIGTERM; its exit code.
