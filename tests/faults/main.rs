@@ -9,6 +9,8 @@
 //! SENTBY_TEST_LOOKUPS=1000000 tests/run --test faults freshness -- --nocapture --test-threads 1
 //! ```
 
+#![allow(clippy::too_many_lines)] // tables of cases are long
+
 #[path = "../support/mod.rs"]
 mod support;
 
