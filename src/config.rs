@@ -2,9 +2,11 @@
 //! that before the default. An unknown name is an error: a setting that silently does
 //! nothing is worse than one that stops the start.
 
+mod cache;
 mod database;
 mod sources;
 
+pub use cache::CacheKind;
 pub use database::DatabaseUrl;
 pub use sources::Origin;
 
@@ -33,7 +35,7 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-pub const SETTINGS: [Setting; 8] = [
+pub const SETTINGS: [Setting; 9] = [
     Setting {
         key: "database",
         flag: "database",
@@ -72,10 +74,22 @@ pub const SETTINGS: [Setting; 8] = [
     Setting {
         key: "cache",
         flag: "cache",
-        value: "memory|none",
+        value: "memory|none|URL",
         default: "memory",
         serve_only: true,
-        help: "Where answers to lookups are kept",
+        help: "Where answers to lookups are kept: in the process, nowhere, or in a Redis that \
+               replicas share: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// with TLS, \
+               redis-cluster://HOST:PORT,HOST:PORT. A command that writes to the same \
+               database itself needs it too, by environment or file",
+    },
+    Setting {
+        key: "cache_ca_file",
+        flag: "cache-ca-file",
+        value: "FILE",
+        default: "",
+        serve_only: true,
+        help: "The authority (PEM) that the certificate of a rediss:// is from. Not set: one of \
+               the public ones",
     },
     Setting {
         key: "cache_entries",
@@ -116,12 +130,6 @@ pub const ENV_PREFIX: &str = "SENTBY_";
 pub const ENV_CONFIG: &str = "SENTBY_CONFIG";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheKind {
-    Memory,
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
     Json,
@@ -142,6 +150,7 @@ pub struct Config {
     pub insecure: bool,
     pub key_file: Option<PathBuf>,
     pub cache: CacheKind,
+    pub cache_ca_file: Option<PathBuf>,
     pub cache_entries: u64,
     /// A filter of `tracing_subscriber`.
     pub log: String,
@@ -188,15 +197,9 @@ impl Config {
             database: values.parse("database", DatabaseUrl::parse)?,
             listen: values.parse("listen", listen)?,
             insecure: values.parse("insecure", switch)?,
-            key_file: values
-                .get("key_file")
-                .map(|(path, _)| PathBuf::from(path))
-                .filter(|path| !path.as_os_str().is_empty()),
-            cache: values.parse("cache", |text| match text {
-                "memory" => Ok(CacheKind::Memory),
-                "none" => Ok(CacheKind::None),
-                _ => Err("is memory or none".into()),
-            })?,
+            key_file: values.path("key_file"),
+            cache: values.parse("cache", CacheKind::parse)?,
+            cache_ca_file: values.path("cache_ca_file"),
             cache_entries: values.parse("cache_entries", |text| {
                 text.parse().map_err(|_| "is a whole number".into())
             })?,
@@ -228,18 +231,17 @@ impl Config {
     }
 
     fn value_of(&self, key: &str) -> String {
+        let path = |path: &Option<PathBuf>| {
+            let path = path.as_ref();
+            path.map_or(String::new(), |path| path.display().to_string())
+        };
         match key {
             "database" => self.database.to_string(),
             "listen" => self.listen.to_string(),
             "insecure" => self.insecure.to_string(),
-            "key_file" => self
-                .key_file
-                .as_ref()
-                .map_or(String::new(), |path| path.display().to_string()),
-            "cache" => match self.cache {
-                CacheKind::Memory => "memory".into(),
-                CacheKind::None => "none".into(),
-            },
+            "key_file" => path(&self.key_file),
+            "cache" => self.cache.to_string(),
+            "cache_ca_file" => path(&self.cache_ca_file),
             "cache_entries" => self.cache_entries.to_string(),
             "log" => self.log.clone(),
             "log_format" => match self.log_format {

@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    cache::{Cache, MemoryCache},
+    cache::{Cache, MemoryCache, RedisCache},
     config::{CacheKind, Config, DatabaseUrl},
     grpc::{self, health, layers},
     store::{self, SCHEMA_VERSIONS, Store, StoreError},
@@ -34,6 +34,8 @@ pub enum OpenError {
         SCHEMA_VERSIONS.start(), SCHEMA_VERSIONS.end()
     )]
     Schema { database: String, found: String },
+    #[error("the cache {cache} cannot be used: {why}")]
+    Cache { cache: String, why: String },
     #[error("{database} cannot be opened: {}", chain(.error))]
     Store { database: String, error: StoreError },
 }
@@ -70,11 +72,25 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
         }
         Err(source) => return Err(failed(config, source)),
     }
-    let cache = match config.cache {
+    let cache = open_cache(config).await?;
+    Ok(Arc::new(App::new(store, cache, secret)))
+}
+
+async fn open_cache(config: &Config) -> Result<Cache, OpenError> {
+    let refuse = |why: String| OpenError::Cache {
+        cache: config.cache.to_string(),
+        why,
+    };
+    Ok(match &config.cache {
         CacheKind::Memory => Cache::Memory(MemoryCache::new(config.cache_entries)),
         CacheKind::None => Cache::None,
-    };
-    Ok(Arc::new(App::new(store, cache, secret)))
+        CacheKind::Redis(url) => {
+            let ca = config.cache_ca_file.as_ref().map(std::fs::read);
+            let ca = ca.transpose();
+            let ca = ca.map_err(|error| refuse(format!("cache-ca-file: {error}")))?;
+            Cache::Redis(RedisCache::open(url, ca).await.map_err(refuse)?)
+        }
+    })
 }
 
 /// Applies the migrations that are missing.

@@ -39,10 +39,11 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Libraries that one room knows alone (`lib` is `src/lib.rs`, `cli` is a client).
-const KNOWN_TO: [(&str, &[&str]); 6] = [
+const KNOWN_TO: [(&str, &[&str]); 7] = [
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "server", "cli", "lib"]),
-    ("prost", &["grpc", "store"]),
+    ("prost", &["grpc", "store", "cache"]),
+    ("redis", &["cache"]),
     ("moka", &["cache", "app"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

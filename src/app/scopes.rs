@@ -25,7 +25,7 @@ impl Scopes {
     pub(super) fn new(secret: Option<Arc<SecretCell>>) -> Self {
         let known = Cache::builder()
             .max_capacity(CAPACITY)
-            .time_to_live(cache::FOUND);
+            .time_to_live(cache::LIFE);
         Self {
             known: known.build(),
             secret,

@@ -175,3 +175,7 @@ impl<S: Source> fmt::Debug for Coalescer<S> {
         f.write_str("Coalescer")
     }
 }
+
+#[cfg(test)]
+#[path = "coalesce_tests.rs"]
+mod tests;

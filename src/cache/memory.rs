@@ -1,9 +1,15 @@
 //! The in-process cache: the default.
 
-use super::{ABSENT, Cached, FOUND, Scope};
+use super::{Cached, Scope};
 use crate::domain::{Generation, MessageKey, TenantId};
 use moka::{Expiry, ops::compute::Op, sync::Cache as Moka};
 use std::time::{Duration, Instant};
+
+/// How long an answer is kept: the longest that it can be out of date, where another process
+/// writes to the same store.
+pub const FOUND: Duration = Duration::from_secs(10);
+/// "Nothing is stored" is wrong as soon as a record arrives.
+const ABSENT: Duration = Duration::from_secs(2);
 
 type Key = (TenantId, Generation, MessageKey);
 

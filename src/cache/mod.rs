@@ -11,14 +11,17 @@
 //!   as fresh as the last acknowledgement.
 //! - What a writer could not set is owed: it is made void before this process reads a value
 //!   from there again. Only another process, or a writer that died, can leave an old value,
-//!   and no longer than [`FOUND`].
-//! - "Nothing is stored" is kept for [`ABSENT`] only.
+//!   and no longer than a value lasts: [`memory::FOUND`], [`redis::FOUND`].
+//! - "Nothing is stored" is kept for seconds only.
 //! - A value belongs to one [`Scope`], a life of a tenant, and to one key.
 
 mod coalesce;
 mod memory;
+mod redis;
 mod scope;
+mod sealed;
 
+pub use self::redis::RedisCache;
 use crate::domain::{Answer, MessageKey, Revision};
 pub use coalesce::{Coalescer, Source};
 pub use memory::MemoryCache;
@@ -29,10 +32,8 @@ use std::{
     time::Duration,
 };
 
-/// How long an answer is kept: the longest that it can be out of date.
-pub const FOUND: Duration = Duration::from_secs(10);
-/// "Nothing is stored" is wrong as soon as a record arrives.
-pub const ABSENT: Duration = Duration::from_secs(2);
+/// How long it may take until this process notices that a tenant began another life.
+pub const LIFE: Duration = memory::FOUND;
 
 /// What was known of a message, and when.
 #[derive(Clone, Debug)]
@@ -77,6 +78,7 @@ impl Deref for Known {
 pub enum Cache {
     None,
     Memory(MemoryCache),
+    Redis(RedisCache),
 }
 
 impl Cache {
@@ -84,13 +86,14 @@ impl Cache {
     pub fn peek(&self, scope: &Scope, key: MessageKey) -> Option<Cached> {
         match self {
             Self::Memory(memory) => memory.get(scope, key),
-            Self::None => None,
+            Self::None | Self::Redis(_) => None,
         }
     }
 
     /// What other places hold: one for each key, or none at all.
-    pub async fn get(&self, _scope: &Arc<Scope>, _keys: &[MessageKey]) -> Vec<Option<Cached>> {
+    pub async fn get(&self, scope: &Arc<Scope>, keys: &[MessageKey]) -> Vec<Option<Cached>> {
         match self {
+            Self::Redis(redis) => redis.get(scope, keys).await,
             Self::Memory(_) | Self::None => Vec::new(),
         }
     }
@@ -99,6 +102,7 @@ impl Cache {
     pub fn fill(&self, scope: &Arc<Scope>, values: Vec<(MessageKey, Cached)>) {
         match self {
             Self::Memory(memory) => memory.put(scope, values),
+            Self::Redis(redis) => redis.fill(scope, values),
             Self::None => {}
         }
     }
@@ -107,14 +111,16 @@ impl Cache {
     pub async fn set(&self, scope: &Arc<Scope>, values: Vec<(MessageKey, Cached)>) {
         match self {
             Self::Memory(memory) => memory.put(scope, values),
+            Self::Redis(redis) => redis.set(scope, values).await,
             Self::None => {}
         }
     }
 
     /// Whether others hold the values too: then they have to be sealed.
     pub fn is_shared(&self) -> bool {
-        match self {
-            Self::Memory(_) | Self::None => false,
-        }
+        matches!(self, Self::Redis(_))
     }
 }
+
+#[cfg(test)]
+mod tests;

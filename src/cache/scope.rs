@@ -1,6 +1,8 @@
 //! What a cached value is bound to.
 
+use super::sealed::Sealer;
 use crate::domain::{Generation, TenantId};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::{
     fmt,
     hash::{Hash, Hasher},
@@ -10,17 +12,31 @@ use std::{
 pub struct Scope {
     pub tenant: TenantId,
     pub generation: Generation,
-    /// Of this life of this tenant alone, from the deployment's secret. `None`: nothing leaves
-    /// the process.
-    key: Option<[u8; 32]>,
+    /// `None`: nothing leaves the process.
+    pub(super) seal: Option<Seal>,
+}
+
+/// How values are kept where others hold them.
+pub(super) struct Seal {
+    /// Begins the names of all keys. It tells nothing of the tenant.
+    pub(super) name: String,
+    pub(super) sealer: Sealer,
 }
 
 impl Scope {
+    /// `key`: from the deployment's secret, of this life of this tenant alone.
     pub fn new(tenant: TenantId, generation: Generation, key: Option<[u8; 32]>) -> Self {
+        let seal = key.map(|key| {
+            let name = blake3::derive_key("sentby v1 names of cached values", &key);
+            // in braces: a cluster keeps all keys of a tenant on one node
+            let name = format!("sentby:{{{}}}:", URL_SAFE_NO_PAD.encode(&name[..16]));
+            let sealer = Sealer::new(&key);
+            Seal { name, sealer }
+        });
         Self {
             tenant,
             generation,
-            key,
+            seal,
         }
     }
 }
@@ -44,7 +60,6 @@ impl fmt::Debug for Scope {
         f.debug_struct("Scope")
             .field("tenant", &self.tenant)
             .field("generation", &self.generation)
-            .field("key", &self.key.map(|_| "…"))
-            .finish()
+            .finish_non_exhaustive()
     }
 }

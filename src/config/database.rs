@@ -58,9 +58,9 @@ impl fmt::Debug for DatabaseUrl {
 
 /// Takes passwords out of a URL. One that was pasted without escaping makes the URL
 /// ambiguous; then more is hidden than needs be, never less.
-fn redact(url: &str) -> String {
+pub(super) fn redact(url: &str) -> String {
     const HIDDEN: &str = "***";
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (base, query) = match rest.split_once('?') {
         Some((base, query)) => (base, Some(query)),
         None => (rest, None),

@@ -67,6 +67,12 @@ impl Values {
             .map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
+    /// `None`: not set.
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
+        let (path, _) = self.get(key)?;
+        Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// Only for settings with a default.
     pub fn parse<T>(
         &self,

@@ -53,8 +53,8 @@ fn unknown_names_are_errors_that_name_the_nearest() {
         error,
         "environment variable SENTBY_DATABSE: there is no such setting, did you mean \
          SENTBY_DATABASE? Known: SENTBY_DATABASE, SENTBY_LISTEN, SENTBY_INSECURE, \
-         SENTBY_KEY_FILE, SENTBY_CACHE, SENTBY_CACHE_ENTRIES, SENTBY_LOG, SENTBY_LOG_FORMAT, \
-         SENTBY_CONFIG"
+         SENTBY_KEY_FILE, SENTBY_CACHE, SENTBY_CACHE_CA_FILE, SENTBY_CACHE_ENTRIES, SENTBY_LOG, \
+         SENTBY_LOG_FORMAT, SENTBY_CONFIG"
     );
     let (_dir, path) = file("listn = '127.0.0.1:1'");
     let error = Config::load(Role::Serve, &[], Some(&path), []).unwrap_err();
@@ -95,7 +95,12 @@ fn wrong_values_say_where_they_were_set() {
             "50051",
             "--listen: \"50051\" is no address with a port",
         ),
-        ("cache", "redis", "--cache: is memory or none"),
+        ("cache", "redis", "--cache: two slashes are missing"),
+        (
+            "cache",
+            "redis://u:secret@h:port",
+            "--cache: a port is no number",
+        ),
         ("cache_entries", "-1", "--cache-entries: is a whole number"),
         ("insecure", "yes", "--insecure: is true or false"),
         ("log", "inof", "--log: \"inof\" is no level"),
@@ -152,7 +157,7 @@ fn the_effective_configuration_shows_every_setting_and_no_secret() {
     assert_eq!(
         config.to_string(),
         "database=postgres://u:***@h/d listen=127.0.0.1:50051 insecure=false key_file=(not set) \
-         cache=memory cache_entries=100000 log=warn log_format=text"
+         cache=memory cache_ca_file=(not set) cache_entries=100000 log=warn log_format=text"
     );
     assert!(!format!("{config:?}").contains("secret"));
 }

@@ -107,6 +107,7 @@ impl TestDb {
             insecure: false,
             key_file: None,
             cache: CacheKind::Memory,
+            cache_ca_file: None,
             cache_entries: 10_000,
             log: "off".into(),
             log_format: LogFormat::Text,
