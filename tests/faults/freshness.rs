@@ -36,6 +36,13 @@ const BROKEN: Promise = Promise {
     monotone: false,
 };
 
+/// The same for a writer who lost Redis for a moment: he settles what he owes.
+const HELD_UP: Promise = Promise {
+    found: Duration::from_secs(5),
+    absent: Duration::from_secs(5),
+    monotone: false,
+};
+
 /// Nothing older than what was acknowledged. What was seen but not acknowledged yet may not
 /// have reached Redis.
 const SHARED: Promise = Promise {
@@ -69,7 +76,7 @@ async fn play(name: &str, replicas: &[Replica], least: Duration, promise: Promis
 }
 
 /// The same with a Redis that nobody disturbs. On a busy machine a process may wait for it in
-/// vain all the same; it says so, and then no more is promised than of a broken one.
+/// vain all the same; it says so, and then less is promised.
 async fn play_shared(name: &str, replicas: &[Replica], act: u32) -> Checked {
     let lost = || -> usize {
         let lost = replicas
@@ -83,7 +90,12 @@ async fn play_shared(name: &str, replicas: &[Replica], act: u32) -> Checked {
     let played = players::run(play, replicas, seed).await;
     match lost() - before {
         0 => judge(name, seed, played, SHARED),
-        lost => judge(&format!("{name} (lost {lost} times)"), seed, played, BROKEN),
+        lost => judge(
+            &format!("{name} (lost {lost} times)"),
+            seed,
+            played,
+            HELD_UP,
+        ),
     }
 }
 
@@ -97,6 +109,20 @@ fn judge(name: &str, seed: u64, (writes, seen): (Vec<Write>, Seen), promise: Pro
     );
     checked.assert_right();
     checked
+}
+
+/// Else it would be no wonder.
+async fn assert_used(nodes: &[Redis]) {
+    let (mut reads, mut hits) = (0, 0);
+    for node in nodes {
+        reads += node.reads().await;
+        hits += node.hits().await;
+    }
+    let asked = count_of_lookups(LOOKUPS) as u64;
+    assert!(
+        reads > asked / 20 && hits > asked / 10,
+        "{reads} reads, {hits} hits"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,7 +165,7 @@ async fn a_shared_redis_is_fresh() {
         return;
     };
     play_shared("Redis", &replicas, 0).await;
-    assert!(redis.hits().await > LOOKUPS as u64 / 10, "it is used");
+    assert_used(&[redis]).await;
     replicas.into_iter().for_each(Replica::stop);
 }
 
@@ -152,11 +178,7 @@ async fn a_shared_cluster_is_fresh() {
         return;
     };
     play_shared("Redis Cluster", &replicas, 0).await;
-    let mut hits = 0;
-    for node in &cluster.nodes {
-        hits += node.hits().await;
-    }
-    assert!(hits > LOOKUPS as u64 / 10, "it is used");
+    assert_used(&cluster.nodes).await;
     replicas.into_iter().for_each(Replica::stop);
 }
 
@@ -189,12 +211,17 @@ async fn disturb(
     proxies: &[Proxy],
     mut random: Random,
 ) -> BTreeMap<&'static str, usize> {
+    let is_long = count_of_lookups(LOOKUPS) > 10 * LOOKUPS;
     let mut struck = BTreeMap::new();
     while !play.is_over() {
         let (name, fault, of) = *random.pick(&FAULTS);
         sleep(Duration::from_millis(100 + random.below(400))).await;
         fault.strike(redis, proxies, of).await;
-        let longest = if random.chance(5) { 3_000 } else { 700 };
+        let longest = match random.below(100) {
+            0 if is_long => 40_000, // longer than any value lasts
+            0..5 => 3_000,
+            _ => 700,
+        };
         sleep(Duration::from_millis(50 + random.below(longest))).await;
         fault.heal(redis, proxies, of).await;
         *struck.entry(name).or_default() += 1;

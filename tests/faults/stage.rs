@@ -67,7 +67,9 @@ impl Client {
             ..Default::default()
         };
         let mut ingest = IngestServiceClient::new(self.0.clone());
-        Ok(ingest.ingest_audit_batch(request).await?.into_inner())
+        let posted = ingest.ingest_audit_batch(request).await?.into_inner();
+        assert_eq!(posted.problems, [], "every record is one");
+        Ok(posted)
     }
 
     pub async fn lookup(
@@ -144,7 +146,7 @@ impl Message {
     /// The same content for the same number.
     pub fn record(self, n: u8) -> Record {
         assert!(n < RECORDS);
-        let id = u128::from(self.number) << 8 | u128::from(n);
+        let id = 1 << 64 | u128::from(self.number) << 8 | u128::from(n);
         let (agent, message_id) = (self.agent(n), format!("<{}>", self.id()));
         match n {
             0 => Record::agent_side(id, &agent, &message_id, TIME),

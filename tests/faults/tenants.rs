@@ -36,6 +36,10 @@ async fn crossed_values_are_never_answers() {
         one.assert_all(&client, &what).await;
         other.assert_all(&client, &what).await;
     }
+    let alarms = server
+        .server
+        .logged("CACHE: Redis gave what sentby did not put there");
+    assert!(alarms > 0, "it is told");
     server.stop();
 }
 

@@ -112,19 +112,28 @@ impl Redis {
         self.command("REPLICAOF NO ONE").await;
     }
 
-    /// How many questions for a value found one.
-    pub async fn hits(&self) -> u64 {
-        self.info("stats", "keyspace_hits").await
+    /// How many questions for values there were.
+    pub async fn reads(&self) -> u64 {
+        let calls = |line: &str| {
+            let (name, stats) = line.split_once(":calls=")?;
+            let (calls, _) = stats.split_once(',')?;
+            ["cmdstat_get", "cmdstat_mget"]
+                .contains(&name)
+                .then(|| calls.parse().ok())?
+        };
+        self.info("commandstats", calls).await
     }
 
-    async fn info(&self, section: &str, field: &str) -> u64 {
+    /// How many values were found. Scripts that look at a value count, too.
+    pub async fn hits(&self) -> u64 {
+        let hits = |line: &str| line.strip_prefix("keyspace_hits:")?.parse().ok();
+        self.info("stats", hits).await
+    }
+
+    async fn info(&self, section: &str, number: impl Fn(&str) -> Option<u64>) -> u64 {
         let info = self.command(&format!("INFO {section}")).await;
         let info = String::from_utf8_lossy(info.bytes().expect("a text")).into_owned();
-        let line = info.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            (name == field).then(|| value.trim().to_owned())
-        });
-        line.expect("the field").parse().expect("a number")
+        info.lines().filter_map(number).sum()
     }
 
     /// A command of plain words; an error is a failure.
