@@ -4,7 +4,7 @@
 use crate::{
     count_of_lookups,
     fault::Fault,
-    history::{Checked, Promise, Write, check},
+    history::{Checked, Promise, Read, Write, check},
     players::{self, Play, Seen},
     seed,
     stage::{Message, RECORDS, Replica},
@@ -15,7 +15,12 @@ use crate::{
     },
 };
 use sentby::simulate::Random;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::time::sleep;
 
 /// Of one case in the suite.
@@ -71,36 +76,58 @@ async fn stage(caches: &[&str]) -> Option<(TestDb, Vec<Replica>)> {
 async fn play(name: &str, replicas: &[Replica], least: Duration, promise: Promise) -> Checked {
     let play = Arc::new(Play::new(count_of_lookups(LOOKUPS), least, 0));
     let seed = seed();
-    let played = players::run(play, replicas, seed).await;
-    judge(name, seed, played, promise)
+    let (writes, mut seen) = players::run(Arc::clone(&play), replicas, seed).await;
+    seen.join(players::ask_all(&play, replicas, &writes, newest(&writes)).await);
+    judge(name, seed, (writes, seen), promise).1
 }
 
-/// The same with a Redis that nobody disturbs. On a busy machine a process may wait for it in
-/// vain all the same; it says so, and then less is promised.
-async fn play_shared(name: &str, replicas: &[Replica], act: u32) -> Checked {
-    let lost = || -> usize {
-        let lost = replicas
-            .iter()
-            .map(|one| one.server.logged("Redis is not used"));
-        lost.sum()
-    };
-    let before = lost();
-    let play = Arc::new(Play::new(count_of_lookups(LOOKUPS), Duration::ZERO, act));
-    let seed = seed();
-    let played = players::run(play, replicas, seed).await;
-    match lost() - before {
-        0 => judge(name, seed, played, SHARED),
-        lost => judge(
-            &format!("{name} (lost {lost} times)"),
-            seed,
-            played,
-            HELD_UP,
-        ),
-    }
+fn newest(writes: &[Write]) -> u64 {
+    let revisions = writes.iter().map(|write| write.revision);
+    revisions.max().unwrap_or_default()
 }
+
+/// The same with a Redis that nobody disturbs.
+async fn play_shared(name: &str, replicas: &[Replica], act: u32) {
+    let lookups = count_of_lookups(LOOKUPS);
+    let play = Arc::new(Play::new(lookups, Duration::ZERO, act));
+    let seed = seed();
+    let (writes, mut seen) = players::run(Arc::clone(&play), replicas, seed).await;
+    seen.join(players::ask_all(&play, replicas, &writes, newest(&writes)).await);
+    judge_shared(name, seed, &play, replicas, (writes, seen));
+}
+
+/// On a busy machine a process may wait for a sound Redis in vain; it says so, and until it
+/// uses it again less is promised.
+fn judge_shared(name: &str, seed: u64, play: &Play, replicas: &[Replica], played: Played) {
+    let (writes, mut seen) = played;
+    let lost: Vec<_> = replicas.iter().flat_map(|one| lost(play, one)).collect();
+    let is_held_up = |read: &Read| lost.iter().any(|lost| lost.contains(&read.call));
+    let (held_up, reads) = seen.reads.into_iter().partition(is_held_up);
+    seen.reads = held_up;
+    let held_up = format!("{name}, while it is held up");
+    let ((writes, seen), _) = judge(&held_up, seed, (writes, seen), HELD_UP);
+    judge(name, seed, (writes, Seen { reads, ..seen }), SHARED);
+}
+
+/// When a process did not use Redis, and a little before and after it.
+fn lost(play: &Play, replica: &Replica) -> Vec<Range<Duration>> {
+    let used = replica.server.logged("\"Redis is used\"");
+    let lost = replica.server.logged("Redis is not used");
+    let back = |lost: &Instant| used.iter().find(|used| *used >= lost).copied();
+    let around = |lost: Instant| {
+        let back = back(&lost).unwrap_or_else(|| lost + HELD_UP.found);
+        play.at(lost).saturating_sub(A_LITTLE)..play.at(back) + A_LITTLE
+    };
+    let during = lost.into_iter().map(around);
+    during.filter(|lost| lost.end > A_LITTLE).collect()
+}
+
+const A_LITTLE: Duration = Duration::from_millis(200);
+
+type Played = (Vec<Write>, Seen);
 
 /// Tells what came out, and fails where anything is wrong.
-fn judge(name: &str, seed: u64, (writes, seen): (Vec<Write>, Seen), promise: Promise) -> Checked {
+fn judge(name: &str, seed: u64, (writes, seen): Played, promise: Promise) -> (Played, Checked) {
     let checked = check(TENANT, &writes, &seen.reads, &seen.shown, promise);
     println!(
         "freshness, {name}: {} lookups, {checked}; the slowest took {:.3} s; seed {seed}",
@@ -108,7 +135,7 @@ fn judge(name: &str, seed: u64, (writes, seen): (Vec<Write>, Seen), promise: Pro
         seen.slowest.as_secs_f64(),
     );
     checked.assert_right();
-    checked
+    ((writes, seen), checked)
 }
 
 /// Else it would be no wonder.
@@ -249,9 +276,12 @@ async fn a_broken_redis_is_stale_for_a_while_only() {
         disturb(&play, &mut redis, &proxies, Random(seed)),
     );
     println!("faults: {struck:?}");
-    judge("Redis with faults", seed, played, BROKEN);
+    let ((writes, _), _) = judge("Redis with faults", seed, played, BROKEN);
     // what the writers owe is settled, and all is as if nothing had happened
     sleep(SETTLED).await;
+    let settled = players::ask_all(&play, &replicas, &writes, 0).await;
+    let name = "what was written during the faults";
+    judge_shared(name, seed, &play, &replicas, (writes, settled));
     play_shared("Redis after its faults", &replicas, 1).await;
     replicas.into_iter().for_each(Replica::stop);
 }

@@ -309,12 +309,12 @@ fn a_writer_that_forgets_the_cache_is_found() {
         let mut random = Random(seed);
         let (mut writes, mut reads) = (Vec::new(), Vec::new());
         let (mut now, mut cached) = (0, 0);
-        for revision in 1..=30u64 {
+        for revision in 1..=10u64 {
             let (call, returned) = (now + random.below(3), now + 10 + random.below(3));
             writes.push(write(call, returned, revision, &[(1, revision as u8)]));
             // one begins before the write is set, one ends after it
             reads.push(read(call + 1 + random.below(3), returned + 5, 0, cached));
-            if !forgets || random.chance(90) {
+            if !forgets || random.chance(80) {
                 cached = revision;
             }
             reads.push(read(
@@ -334,7 +334,7 @@ fn a_writer_that_forgets_the_cache_is_found() {
             let answer = message.answer(records);
             pb::Attribution { revision, ..answer }
         };
-        let shown = shown((0..=30).map(version));
+        let shown = shown((0..=10).map(version));
         let checked = check(TENANT, &writes, &reads, &shown, Promise::FRESH);
         let sets_all = reads
             .iter()

@@ -67,6 +67,11 @@ impl Play {
         self.over.load(Relaxed)
     }
 
+    /// On the clock of the play.
+    pub fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.start)
+    }
+
     fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -104,8 +109,8 @@ impl Play {
         let slot = random.pick(&slots).message;
         let generation = SLOTS as u32;
         match random.below(20) {
-            0..14 => slot,
-            14..17 => slot + generation, // will be
+            0..12 => slot,
+            12..15 => slot + generation, // will be
             _ => slot - generation * (1 + random.below(10) as u32), // was
         }
     }
@@ -189,7 +194,7 @@ impl Seen {
         }
     }
 
-    fn join(&mut self, other: Self) {
+    pub fn join(&mut self, other: Self) {
         self.lookups += other.lookups;
         self.reads.extend(other.reads);
         self.shown.join(other.shown);
@@ -217,8 +222,7 @@ async fn read(play: Arc<Play>, client: Client, mut random: Random) -> Seen {
     }
 }
 
-/// Writers and readers on all replicas until enough was asked; then each replica is asked once
-/// more for everything, as of the last write.
+/// Writers and readers on all replicas until enough was asked.
 pub async fn run(play: Arc<Play>, replicas: &[Replica], seed: u64) -> (Vec<Write>, Seen) {
     let mut random = Random(seed);
     let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
@@ -239,15 +243,20 @@ pub async fn run(play: Arc<Play>, replicas: &[Replica], seed: u64) -> (Vec<Write
     play.over.store(true, Relaxed);
     let writes: Vec<Write> = writers.join_all().await.concat();
 
+    (writes, seen)
+}
+
+/// Each replica is asked once for all that was written, as of this revision.
+pub async fn ask_all(play: &Play, replicas: &[Replica], writes: &[Write], asked: u64) -> Seen {
     let written = writes.iter().flat_map(|write| &write.records);
     let written: BTreeSet<u32> = written.map(|(message, _)| *message).collect();
     let written: Vec<u32> = written.into_iter().collect();
-    let newest = play.acknowledged.load(Relaxed);
+    let mut seen = Seen::default();
     for replica in replicas {
         let client = replica.client().await;
         for messages in written.chunks(500) {
-            seen.ask(&play, &client, messages, newest, false).await;
+            seen.ask(play, &client, messages, asked, false).await;
         }
     }
-    (writes, seen)
+    seen
 }

@@ -122,7 +122,7 @@ fn pending(message_id: String) -> pb::Attribution {
 }
 
 /// So many records can one message have.
-pub const RECORDS: u8 = 40;
+pub const RECORDS: u8 = 12;
 const TIME: &str = "2026-03-01T09:00:00";
 
 /// A message of which any of [`RECORDS`] records may be known. The first two are the two

@@ -39,7 +39,7 @@ async fn crossed_values_are_never_answers() {
     let alarms = server
         .server
         .logged("CACHE: Redis gave what sentby did not put there");
-    assert!(alarms > 0, "it is told");
+    assert!(!alarms.is_empty(), "it is told");
     server.stop();
 }
 

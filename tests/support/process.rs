@@ -83,7 +83,7 @@ pub struct Server {
     /// HOST:PORT
     pub address: String,
     pub url: String,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Vec<(Instant, String)>>>,
 }
 
 impl Server {
@@ -119,7 +119,7 @@ impl Server {
                 {
                     let _ = found.send(address.to_owned());
                 }
-                lines.lock().expect("no panic").push(line);
+                lines.lock().expect("no panic").push((Instant::now(), line));
             }
         });
         let address = address.recv_timeout(PATIENCE);
@@ -128,10 +128,11 @@ impl Server {
         server
     }
 
-    /// How many lines of the log have these words.
-    pub fn logged(&self, words: &str) -> usize {
+    /// When it logged lines with these words.
+    pub fn logged(&self, words: &str) -> Vec<Instant> {
         let lines = self.log.lock().expect("no panic");
-        lines.iter().filter(|line| line.contains(words)).count()
+        let those = lines.iter().filter(|(_, line)| line.contains(words));
+        those.map(|(at, _)| *at).collect()
     }
 
     /// Stops it as a service manager does, with SIGTERM; its exit code.
