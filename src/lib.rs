@@ -28,7 +28,8 @@
 //!    of the batch. Where a lesson changes who somebody is, stored messages that it touches
 //!    are judged anew, in the same transaction or in further ones (`app/reattribute.rs`).
 //!    Then it commits.
-//! 6. The answers go to the [`cache`], and the caller gets its counts and the revision.
+//! 6. The answers go to the [`cache`], where no older value replaces them; what a Redis does not
+//!    take is owed to it. Then the caller gets its counts and the revision.
 //!
 //! # One answer out
 //!
@@ -36,10 +37,14 @@
 //!
 //! 1. [`grpc`] normalises the message ids; one that cannot be a message id is answered as
 //!    such and does not fail its neighbours (`grpc/attribution_service.rs`).
-//! 2. `app/lookup_attributions.rs` asks the [`cache`] for all keys at once; a value that is
-//!    older than the caller's `at_least_revision` is a miss.
-//! 3. The rest is one query ([`store::Store::answers`]): rows and the tenant's revision of
-//!    the same snapshot. Every row is checked to be this tenant's (`store/rows.rs`).
+//! 2. `app/lookup_attributions.rs` looks into the [`cache`]: what this process holds is answered
+//!    at once, and a Redis is asked for all keys of concurrent callers together
+//!    ([`cache::Coalescer`]). Which life of the tenant the values must be of is known from the
+//!    last read of the store (`app/scopes.rs`). A value that is older than the caller's
+//!    `at_least_revision` is a miss.
+//! 3. The rest, of concurrent callers together, is one query ([`store::Store::answers`]): rows,
+//!    and the tenant's revision of the same snapshot. Every row is checked to be this
+//!    tenant's (`store/rows.rs`).
 //! 4. The answers are cached where nothing newer is there, and converted
 //!    (`grpc/convert.rs`). An id without evidence is PENDING: it may still come.
 //!
@@ -75,4 +80,5 @@ pub mod telemetry;
 pub mod pb {
     #![allow(clippy::all, clippy::clone_on_ref_ptr, clippy::too_many_lines)] // generated
     tonic::include_proto!("sentby.v1");
+    pub use crate::grpc::LookupAttributionsResponse;
 }

@@ -26,6 +26,7 @@ Examples:
   sentby serve
   sentby serve --database sqlite:///var/lib/sentby/sentby.db
   SENTBY_DATABASE=postgres://sentby:…@db/sentby sentby serve --log-format json
+  SENTBY_CACHE=redis://sentby:…@cache:6379 sentby serve --database postgres://db/sentby
   sentby serve --config /etc/sentby.toml
 
   with /etc/sentby.toml:

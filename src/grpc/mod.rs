@@ -6,6 +6,7 @@
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `lookup_response.rs` | an answer of LookupAttributions, of items that are encoded already |
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
@@ -17,6 +18,7 @@ pub mod health;
 mod ingest_service;
 mod ingest_stream;
 pub mod layers;
+mod lookup_response;
 mod quarantine;
 mod send_event;
 mod status;
@@ -29,6 +31,7 @@ use crate::{
         ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
     },
 };
+pub use lookup_response::LookupAttributionsResponse;
 pub use status::ERROR_DOMAIN;
 use std::{future::Future, sync::Arc};
 use tokio_util::sync::CancellationToken;

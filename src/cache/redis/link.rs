@@ -5,7 +5,7 @@
 //! again, proves that it takes writes, has what is owed settled, and only then values are read.
 
 use super::{
-    owed::Owed,
+    owed::{Keys, Owed},
     server::{CONNECT, Connection, Server},
 };
 use crate::{
@@ -168,7 +168,7 @@ impl Link {
     /// Keeps a connection, for ever. `settle` makes keys void.
     pub(super) async fn keep<F, Fut>(self: Arc<Self>, settle: F)
     where
-        F: Fn(Live, Arc<Scope>, Vec<(MessageKey, Revision)>) -> Fut,
+        F: Fn(Live, Arc<Scope>, Keys) -> Fut,
         Fut: Future<Output = Result<(), Failed>>,
     {
         let mut pause = PAUSE;
@@ -218,7 +218,7 @@ impl Link {
     /// Until it is lost: settles what is owed, and lets values be read while nothing is.
     async fn use_it<F, Fut>(&self, read_from: Instant, settle: &F)
     where
-        F: Fn(Live, Arc<Scope>, Vec<(MessageKey, Revision)>) -> Fut,
+        F: Fn(Live, Arc<Scope>, Keys) -> Fut,
         Fut: Future<Output = Result<(), Failed>>,
     {
         loop {
@@ -271,7 +271,7 @@ const AT_ONCE: usize = 500;
 
 enum Next {
     Away,
-    Settle(Live, Arc<Scope>, Vec<(MessageKey, Revision)>),
+    Settle(Live, Arc<Scope>, Keys),
     Wait(Duration),
 }
 

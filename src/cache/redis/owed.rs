@@ -13,6 +13,9 @@ use std::{
 /// Keys that are remembered.
 const MOST: usize = 100_000;
 
+/// Keys, and the revision that each was to be set to.
+pub(super) type Keys = Vec<(MessageKey, Revision)>;
+
 /// Keys whose value may be older than what was acknowledged. If they become too many, none is
 /// remembered: then every value there counts as such, as long as one can live.
 #[derive(Debug, Default)]
@@ -46,7 +49,7 @@ impl Owed {
     }
 
     /// Some of them, of one tenant.
-    pub(super) fn some(&self, most: usize) -> Option<(Arc<Scope>, Vec<(MessageKey, Revision)>)> {
+    pub(super) fn some(&self, most: usize) -> Option<(Arc<Scope>, Keys)> {
         let (scope, keys) = self.keys.iter().next()?;
         let some = keys.iter().take(most).map(|(key, as_of)| (*key, *as_of));
         Some((Arc::clone(scope), some.collect()))

@@ -15,7 +15,7 @@ pub(super) const CONNECT: Duration = Duration::from_millis(1_000);
 
 /// One Redis, or a cluster of them.
 pub(super) enum Server {
-    Single(Client),
+    Single(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -46,10 +46,11 @@ impl Server {
             return Ok(Self::Cluster(Box::new(builder.build()?)));
         }
         let info = url.into_connection_info()?.set_tcp_settings(tcp);
-        Ok(Self::Single(match certificates {
+        let client = match certificates {
             Some(certificates) => Client::build_with_tls(info, certificates)?,
             None => Client::open(info)?,
-        }))
+        };
+        Ok(Self::Single(Box::new(client)))
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
