@@ -15,6 +15,7 @@
 mod support;
 
 mod cluster;
+mod debts;
 mod fault;
 mod freshness;
 mod history;
