@@ -14,8 +14,9 @@ use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
 
 /// Apart, so that writers that wait for each other never keep readers and health waiting.
-const READERS: u32 = 8;
+const READERS: u32 = 6;
 const WRITERS: u32 = 12;
+const LOOKUPS: u32 = 4;
 
 /// Bounds on the server's side, for whatever happens to us.
 const SESSION: [(&str, &str); 5] = [
@@ -31,16 +32,21 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
         .map_err(|error| StoreError::Url(error.to_string()))?
         .application_name("sentby")
         .options(SESSION);
-    let pool = |connections| {
+    let pool = |connections, options: &PgConnectOptions| {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options.clone())
     };
-    Ok(SqlStore {
-        readers: pool(READERS),
-        writers: pool(WRITERS),
-    })
+    // by primary key in any case: planning it again for each number of keys costs a third
+    let planned_once = options
+        .clone()
+        .options([("plan_cache_mode", "force_generic_plan")]);
+    Ok(SqlStore::new(
+        pool(READERS, &options),
+        pool(WRITERS, &options),
+        pool(LOOKUPS, &planned_once),
+    ))
 }
 
 /// Arrays, one a column: the text and so the plan are the same for any number of rows.

@@ -26,13 +26,14 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
         .synchronous(SqliteSynchronous::Full) // an OK means committed
         .busy_timeout(Duration::from_secs(10)); // another process may write too
     let readers = SqlitePoolOptions::new()
-        .max_connections(4)
+        .max_connections(8)
         .connect_lazy_with(options.clone().pragma("query_only", "true"));
     // one connection: our own writers wait for each other here and never meet in the file
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options);
-    SqlStore { readers, writers }
+    let lookups = readers.clone();
+    SqlStore::new(readers, writers, lookups)
 }
 
 impl Engine for Sqlite {
