@@ -164,9 +164,11 @@ pub fn in_process(app: Arc<App>) -> Channel {
     ))
 }
 
-/// Largest frame that callers may send: a batch of a megabyte in few of them. A connection may
-/// have four of them on the way to us, which no admission counts; with these a caller far away
-/// still sends some megabytes a second.
+/// Calls of one connection at a time.
+const CALLS: u32 = 200;
+/// Largest frame that callers may send, and what may be on the way to one call: a batch of a
+/// megabyte in few pieces. No admission counts it, and a caller far away still sends some
+/// megabytes a second.
 const FRAME: u32 = 128 << 10;
 
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
@@ -174,14 +176,16 @@ const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 /// tonic takes hyper's guards against floods away unless they are set here.
 fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
     Server::builder()
-        .max_concurrent_streams(200)
+        .max_concurrent_streams(CALLS)
         .http2_max_pending_accept_reset_streams(Some(20))
         .http2_max_local_error_reset_streams(Some(256))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_frame_size(FRAME)
-        .initial_stream_window_size(2 * FRAME)
-        .initial_connection_window_size(4 * FRAME)
+        .initial_stream_window_size(FRAME)
+        // for all its calls: those that wait for room are not read, and must not keep the one
+        // that has it from being read
+        .initial_connection_window_size(CALLS * FRAME)
         .layer(layers::EdgeLayer)
 }
 

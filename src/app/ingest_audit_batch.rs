@@ -7,7 +7,7 @@ use super::{
     receipt::Label,
     rounds::Ready,
 };
-use crate::domain::{AuditBatch, BatchId, Evidence, Receipt, Tenant, TenantId};
+use crate::domain::{AuditBatch, BatchId, Evidence, MessageKey, Receipt, Tenant, TenantId};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -58,10 +58,16 @@ impl App {
             })
             .await?
         };
-        if let Some(earlier) = self.answered(tenant, &label).await? {
-            return Ok(earlier);
+        let earlier = self.answered(tenant, &label).await?;
+        if let Some(earlier) = earlier.as_ref().filter(|_| !self.cache.is_shared()) {
+            return Ok(earlier.clone());
         }
         let prepared = self.decoding(move || prepare(&batch, &secret)).await??;
+        if let Some(earlier) = earlier {
+            let keys: Vec<MessageKey> = prepared.events.keys().copied().collect();
+            self.cache_again(tenant, &keys).await?;
+            return Ok(earlier);
+        }
         if validate_only {
             return self.validate(tenant, prepared).await;
         }

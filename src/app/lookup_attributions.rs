@@ -60,6 +60,18 @@ impl App {
         });
         self.cache.set(&scope, values.collect()).await;
     }
+
+    /// The same for a batch that was committed before and is acknowledged again: whoever wrote
+    /// it may have died before others could see it in a cache that they share.
+    pub(super) async fn cache_again(&self, tenant: TenantId, keys: &[MessageKey]) -> Result<()> {
+        let snapshot = self.store.answers(tenant, keys).await?;
+        let snapshot = snapshot.ok_or(Error::TenantNotFound(tenant))?;
+        let scope = self.scopes.see(tenant, snapshot.generation).await?;
+        let value = |answer: Answer| (answer.key, cached(snapshot.as_of, Some(answer)));
+        let values = snapshot.value.into_iter().map(value);
+        self.cache.set(&scope, values.collect()).await;
+        Ok(())
+    }
 }
 
 fn cached(as_of: Revision, answer: Option<Answer>) -> Cached {

@@ -132,4 +132,21 @@ on_both_engines! {
         println!("idle {idle}, peak {peak} bytes; {refused} refused");
         assert!(peak <= LIMIT, "{peak} bytes");
     }
+
+    /// Callers that wait for room keep nobody from being read who has it, although all of
+    /// them share a connection: else they would wait for each other for ever.
+    async fn callers_of_one_connection_do_not_block_each_other(db: TestDb) {
+        register(&*db.app().await, TENANT).await;
+        let arguments = ["--cache", "none", "--ingest-memory", "16"];
+        let server = Server::start_with(&database(&db.config.database), &arguments);
+        let client = client(&server).await;
+        let mut streams = tokio::task::JoinSet::new();
+        for n in 0..8 {
+            streams.spawn(stream(client.clone(), vec![n]));
+        }
+        let all = streams.join_all();
+        tokio::time::timeout(Duration::from_secs(120), all).await.expect("it ends");
+        let count = "SELECT count(*) FROM attribution WHERE tenant_id = $1";
+        assert_eq!(db.number(count, TENANT).await as u128, 8 * MESSAGES);
+    }
 }
