@@ -24,8 +24,16 @@ pub enum MessageIdError {
 
 impl MessageId {
     pub fn parse(text: &str) -> Result<Self, MessageIdError> {
-        let folded: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let mut id = folded.as_str();
+        // nearly no id has white space in it
+        let may_be_folded = text.bytes().fold(false, |may_be, byte| {
+            may_be | (byte <= b' ') | !byte.is_ascii()
+        });
+        let folded: String;
+        let mut id = text;
+        if may_be_folded {
+            folded = text.chars().filter(|c| !c.is_whitespace()).collect();
+            id = &folded;
+        }
         while let Some(inner) = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
             id = inner;
         }
