@@ -166,10 +166,11 @@ pub fn in_process(app: Arc<App>) -> Channel {
 
 /// Calls of one connection at a time.
 const CALLS: u32 = 200;
-/// Largest frame that callers may send, and what may be on the way to one call: a batch of a
-/// megabyte in few pieces. No admission counts it, and a caller far away still sends some
-/// megabytes a second.
-const FRAME: u32 = 128 << 10;
+/// Largest frame that callers may send: a batch of megabytes in few of them.
+const FRAME: u32 = 256 << 10;
+/// What may be on the way to one call, which no admission counts. Each time it is used up the
+/// caller waits until we were scheduled, which on busy processors takes milliseconds.
+const WINDOW: u32 = 1 << 20;
 
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 
@@ -182,10 +183,10 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_frame_size(FRAME)
-        .initial_stream_window_size(FRAME)
+        .initial_stream_window_size(WINDOW)
         // for all its calls: those that wait for room are not read, and must not keep the one
         // that has it from being read
-        .initial_connection_window_size(CALLS * FRAME)
+        .initial_connection_window_size(CALLS * WINDOW)
         .layer(layers::EdgeLayer)
 }
 

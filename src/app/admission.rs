@@ -8,9 +8,10 @@ use tokio::{
 
 /// How long a batch may wait for room.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Batches that may wait so, and streams that may be open. Of each a little is read already.
-const MAX_WAITING: usize = 64;
-const MAX_STREAMS: usize = 64;
+/// Batches that may wait so, and streams that may be open. Of each up to a megabyte has come
+/// already.
+const MAX_WAITING: usize = 24;
+const MAX_STREAMS: usize = 32;
 
 /// The room of the whole process for batches, in bytes as they were sent. First come, first
 /// served: small batches do not keep a large one waiting for ever.

@@ -111,7 +111,7 @@ impl<'a> Plain<'a> {
     /// The text, if it is one and nothing in it is escaped.
     fn bare_text(&self, field: Field) -> Option<&'a [u8]> {
         match self.json(field) {
-            [b'"', text @ .., b'"'] if self.escaped & 1 << field as u32 == 0 => Some(text),
+            [b'"', text @ .., b'"'] if !self.is_escaped(field) => Some(text),
             _ => None,
         }
     }
@@ -131,34 +131,43 @@ impl<'a> Plain<'a> {
 
     /// What the truth reads of it.
     pub fn native(&self) -> Option<Native<'a>> {
+        let object = std::str::from_utf8(self.object).ok()?;
         let mut native = Native::default();
         for field in Field::ALL {
-            let json = self.json(field);
+            let Place { start, end } = self.places[field as usize];
+            let json = object.get(start as usize..end as usize)?;
             match field {
                 _ if json.is_empty() => {}
-                Field::Item => native.item = Some(std::str::from_utf8(json).ok()?),
-                Field::Parameters => native.parameters = Some(std::str::from_utf8(json).ok()?),
+                Field::Item => native.item = Some(json),
+                Field::Parameters => native.parameters = Some(json),
                 field => native.set(field, self.value(field, json)?),
             }
         }
         Some(native)
     }
 
-    fn value(&self, field: Field, json: &'a [u8]) -> Option<Value<'a>> {
+    fn value(&self, field: Field, json: &'a str) -> Option<Value<'a>> {
         Some(match json {
-            b"null" => Value::Null,
-            b"true" => Value::Bool(true),
-            b"false" => Value::Bool(false),
-            [b'"', ..] => Value::Text(match self.bare_text(field) {
-                Some(text) => Cow::Borrowed(std::str::from_utf8(text).ok()?),
-                None => Cow::Owned(serde_json::from_slice(json).ok()?),
-            }),
-            digits => Value::Integer(std::str::from_utf8(digits).ok()?.parse().ok()?),
+            "null" => Value::Null,
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => match json.strip_prefix('"') {
+                None => Value::Integer(json.parse().ok()?),
+                Some(_) if self.is_escaped(field) => {
+                    Value::Text(Cow::Owned(serde_json::from_str(json).ok()?))
+                }
+                Some(text) => Value::Text(Cow::Borrowed(text.strip_suffix('"')?)),
+            },
         })
+    }
+
+    fn is_escaped(&self, field: Field) -> bool {
+        self.escaped & 1 << field as u32 != 0
     }
 }
 
 /// An object that has been read, one way or the other.
+#[expect(clippy::large_enum_variant, reason = "nearly all are plain")]
 #[derive(Debug)]
 pub(super) enum Parsed<'a> {
     Plain(Plain<'a>),

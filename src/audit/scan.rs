@@ -171,7 +171,9 @@ impl<'a> Scanner<'a> {
                     byte = self.behind_key(byte)?;
                 }
                 match byte {
-                    b'"' => drop(self.string()?),
+                    b'"' => {
+                        self.string()?;
+                    }
                     b'{' | b'[' => {
                         open.push(byte)?;
                         is_first = true;

@@ -57,14 +57,16 @@ fn is_normal(text: &str) -> bool {
 
 /// What is made of the normal form of an id.
 fn normal<T>(text: &str, make: impl FnOnce(&str) -> T) -> Result<T, MessageIdError> {
+    // nearly no id has white space in it
+    let may_be_folded = text.bytes().fold(false, |may_be, byte| {
+        may_be | (byte <= b' ') | !byte.is_ascii()
+    });
     let folded: String;
-    let is_plain = |byte: u8| byte.is_ascii() && !char::from(byte).is_whitespace();
-    let mut id = if text.bytes().all(is_plain) {
-        text // most are
-    } else {
+    let mut id = text;
+    if may_be_folded {
         folded = text.chars().filter(|c| !c.is_whitespace()).collect();
-        &folded
-    };
+        id = &folded;
+    }
     while let Some(inner) = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
         id = inner;
     }
