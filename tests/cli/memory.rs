@@ -106,7 +106,7 @@ on_both_engines! {
     /// memory, and all of it is stored in the end.
     async fn memory_is_bounded_by_bytes_in_flight(db: TestDb) {
         register(&*db.app().await, TENANT).await;
-        let server = Server::start_with(&database(&db.config.database), &["--cache", "none"]);
+        let server = Server::start(&database(&db.config.database));
         let idle = server.most_memory();
         let mut calls = tokio::task::JoinSet::new();
         let mut streams = tokio::task::JoinSet::new();

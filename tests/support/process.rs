@@ -87,14 +87,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(database: &str) -> Self {
-        Self::start_with(database, &[])
-    }
-
-    /// With more arguments.
-    pub fn start_with(database: &str, arguments: &[&str]) -> Self {
         let mut process = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", database])
             .args(["--log", "info", "--log-format", "json"])
-            .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
