@@ -24,8 +24,9 @@ const LIMIT: u64 = 128 << 20;
 /// Callers of each kind, with a connection each, and what each of them sends.
 const CALLERS: u128 = 12;
 const BATCHES: u128 = 2;
-/// Send events of a batch; what is not theirs is filled up with what nobody keeps.
-const MESSAGES: u128 = 2_000;
+/// Send events of a batch; what is not theirs is filled up with what nobody keeps. Their answers
+/// stay in the cache, which has a bound of its own.
+const MESSAGES: u128 = 500;
 
 /// A batch as large as may be.
 fn batch(n: u128) -> IngestAuditBatchRequest {
