@@ -26,6 +26,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     tonic_prost_build::configure()
         .bytes(".sentby.v1.IngestAuditBatchRequest")
+        // its items are encoded already: see there
+        .extern_path(
+            ".sentby.v1.LookupAttributionsResponse",
+            "crate::grpc::LookupAttributionsResponse",
+        )
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -86,4 +86,5 @@ pub mod telemetry;
 pub mod pb {
     #![allow(clippy::all, clippy::clone_on_ref_ptr, clippy::too_many_lines)] // generated
     tonic::include_proto!("sentby.v1");
+    pub use crate::grpc::LookupAttributionsResponse;
 }

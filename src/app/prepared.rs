@@ -9,6 +9,7 @@ use crate::{
     },
 };
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -91,14 +92,7 @@ impl Prepared {
             }
             Ok(Decoded::Ignored { operation }) => {
                 receipt.ignored += 1;
-                let known = receipt.ignored_operations.contains_key(&operation)
-                    || receipt.ignored_operations.len() < MAX_OPERATIONS;
-                let name = if known {
-                    operation
-                } else {
-                    OTHER_OPERATIONS.into()
-                };
-                *receipt.ignored_operations.entry(name).or_default() += 1;
+                count(&mut receipt.ignored_operations, operation);
             }
             Err(problem) => {
                 receipt.quarantined += 1;
@@ -122,11 +116,21 @@ impl Prepared {
     }
 }
 
+fn count(operations: &mut BTreeMap<String, u64>, name: Cow<'_, str>) {
+    if let Some(count) = operations.get_mut(&*name) {
+        *count += 1;
+    } else if operations.len() < MAX_OPERATIONS {
+        operations.insert(name.into_owned(), 1);
+    } else {
+        *operations.entry(OTHER_OPERATIONS.into()).or_default() += 1;
+    }
+}
+
 /// A clock that is ahead of ours, anywhere on the way: two days, in microseconds.
 const CLOCK_SKEW: i64 = 2 * 24 * 3_600 * 1_000_000;
 
 /// The newest name of a person counts, so one record of the future would decide it for years.
-fn not_of_the_future(decoded: Result<Decoded, Problem>) -> Result<Decoded, Problem> {
+fn not_of_the_future(decoded: Result<Decoded<'_>, Problem>) -> Result<Decoded<'_>, Problem> {
     let time = match &decoded {
         Ok(Decoded::Send { event, .. }) => event.time,
         Ok(Decoded::Admin(change)) => change.time,

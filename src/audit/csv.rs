@@ -12,7 +12,8 @@ use serde::de::IgnoredAny;
 use super::cut::{BOM, Step, WINDOW, parse};
 use super::envelope::holds_a_record;
 use super::native::Native;
-use super::{MAX_RECORD, Record, decode, decode_record};
+use super::plain::Parsed;
+use super::{Decoded, MAX_RECORD, Record, decode, decode_record};
 use crate::domain::TenantId;
 
 /// The columns that hold a record. Of several the first one counts.
@@ -344,7 +345,9 @@ impl<'a> CsvRecords<'a> {
             && length == bytes.len()
             && holds_a_record(&native)
         {
-            let decoded = decode::decode(&bytes, Some(native), self.tenant);
+            let decoded =
+                decode::decode(&bytes, Some(Parsed::Native(Box::new(native))), self.tenant)
+                    .map(Decoded::into_owned);
             return Some(Record { bytes, decoded });
         }
         let records: Vec<Record<'a>> = decode_record(&bytes, self.tenant)

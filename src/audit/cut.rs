@@ -11,7 +11,6 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, IgnoredAny};
 
 use super::MAX_RECORD;
-use super::native::Native;
 use super::page::{self, No};
 use super::salvage::Salvage;
 
@@ -41,20 +40,21 @@ pub(super) enum Step<'a, T> {
 }
 
 /// What an object is read as.
-pub(super) trait Object<'a>: Deserialize<'a> {
+pub(super) trait Object<'a>: Sized {
+    /// Reads the object at the beginning. Its length: where it ends.
+    fn read(json: &'a [u8]) -> Result<(Self, usize), serde_json::Error>;
+
     /// It is not known to be none.
     fn may_be_a_page(&self) -> bool;
 }
 
-impl Object<'_> for IgnoredAny {
+impl<'a> Object<'a> for IgnoredAny {
+    fn read(json: &'a [u8]) -> Result<(Self, usize), serde_json::Error> {
+        parse(json)
+    }
+
     fn may_be_a_page(&self) -> bool {
         true
-    }
-}
-
-impl<'a> Object<'a> for Native<'a> {
-    fn may_be_a_page(&self) -> bool {
-        self.list().is_some()
     }
 }
 
@@ -219,7 +219,7 @@ impl Cutter {
             }
             head = &head[..self.salvage.lines_of_one(head)];
         }
-        if is_object && let Ok((value, length)) = parse::<T>(head) {
+        if is_object && let Ok((value, length)) = T::read(head) {
             return self.object(view, length, Some(value));
         }
         match parse::<IgnoredAny>(head) {

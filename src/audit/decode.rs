@@ -3,6 +3,8 @@
 //! The order of judgement is fixed, so that one record always has one reason: size,
 //! encoding, depth, JSON, tenant, operation, and only for operations of interest the rest.
 
+use std::borrow::Cow;
+
 use serde_json::error::Category;
 use uuid::Uuid;
 
@@ -12,6 +14,7 @@ use super::fields::Value;
 use super::foreign::names_another_tenant;
 use super::kept::{invalid, missing, twice};
 use super::native::{Field, Native};
+use super::plain::Parsed;
 use super::send::decode_send;
 use super::{Decoded, MAX_DEPTH, MAX_RECORD, Problem};
 use crate::domain::QuarantineReason as Reason;
@@ -21,11 +24,16 @@ use crate::domain::{Operation, TenantId, admin_change};
 const MAX_OPERATION: usize = 100;
 
 /// `parsed`: the record's fields, where cutting has read them already.
-pub(super) fn decode(
+pub(super) fn decode<'a>(
     bytes: &[u8],
-    parsed: Option<Native<'_>>,
+    parsed: Option<Parsed<'a>>,
     tenant: TenantId,
-) -> Result<Decoded, Problem> {
+) -> Result<Decoded<'a>, Problem> {
+    if let Some(Parsed::Plain(plain)) = &parsed
+        && let Some(operation) = plain.ignored(tenant)
+    {
+        return Ok(Decoded::Ignored { operation });
+    }
     judge(bytes, parsed, tenant).map_err(|problem| match problem.reason {
         Reason::ForeignTenant => problem,
         _ if names_another_tenant(bytes, tenant) => Problem::new(
@@ -36,7 +44,22 @@ pub(super) fn decode(
     })
 }
 
-fn judge(bytes: &[u8], parsed: Option<Native<'_>>, tenant: TenantId) -> Result<Decoded, Problem> {
+fn judge(
+    bytes: &[u8],
+    parsed: Option<Parsed<'_>>,
+    tenant: TenantId,
+) -> Result<Decoded<'static>, Problem> {
+    let outermost = Place {
+        tenant,
+        level: 0,
+        id: None,
+    };
+    let judged = |native: &Native<'_>| decode_object(native, outermost).map_err(|m| m.problem);
+    if let Some(Parsed::Plain(plain)) = &parsed
+        && let Some(native) = plain.native()
+    {
+        return judged(&native);
+    }
     if bytes.len() > MAX_RECORD {
         return Err(Problem::new(
             Reason::TooLarge,
@@ -51,16 +74,10 @@ fn judge(bytes: &[u8], parsed: Option<Native<'_>>, tenant: TenantId) -> Result<D
         ));
     }
     check_depth(bytes)?;
-    let native = match parsed {
-        Some(native) => native,
-        None => parse(bytes)?,
-    };
-    let outermost = Place {
-        tenant,
-        level: 0,
-        id: None,
-    };
-    decode_object(&native, outermost).map_err(|miss| miss.problem)
+    match parsed {
+        Some(Parsed::Native(native)) => judged(&native),
+        _ => judged(&parse(bytes)?),
+    }
 }
 
 /// Where an object stands.
@@ -90,7 +107,7 @@ fn decode_json(
     json: &str,
     lent: Vec<(Field, Value<'static>)>,
     place: Place,
-) -> Result<Decoded, Miss> {
+) -> Result<Decoded<'static>, Miss> {
     let no_record = |problem| Miss {
         problem,
         is_final: false,
@@ -121,7 +138,7 @@ fn decode_json(
 /// A record, or an envelope around one. What is inside wins, unless what is outside is a
 /// record itself: then a key merely has the name of an envelope's, and what anybody has
 /// written there is no record. Only a part of a record with the id of the whole counts as it.
-fn decode_object(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
+fn decode_object(native: &Native<'_>, place: Place) -> Result<Decoded<'static>, Miss> {
     check_tenant(native, place.tenant).map_err(|problem| Miss {
         problem,
         is_final: true,
@@ -168,7 +185,7 @@ fn decode_object(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
     }
 }
 
-fn decode_itself(native: &Native<'_>, place: Place) -> Result<Decoded, Miss> {
+fn decode_itself(native: &Native<'_>, place: Place) -> Result<Decoded<'static>, Miss> {
     let miss = |problem| Miss {
         problem,
         is_final: native.is_a_record(),
@@ -251,7 +268,7 @@ fn check_tenant(native: &Native<'_>, tenant: TenantId) -> Result<(), Problem> {
     Ok(())
 }
 
-fn decode_native(native: &Native<'_>) -> Result<Decoded, Problem> {
+fn decode_native(native: &Native<'_>) -> Result<Decoded<'static>, Problem> {
     let value = native.get(Field::Operation);
     if native.contradicts_itself(Field::Operation) {
         return Err(twice(Field::Operation.name()));
@@ -277,15 +294,22 @@ fn decode_native(native: &Native<'_>) -> Result<Decoded, Problem> {
             return Ok(Decoded::Admin(change));
         }
     }
-    let operation: String = name
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_OPERATION)
-        .collect();
-    if operation.is_empty() {
-        return Err(invalid(Field::Operation, "is no text"));
-    }
-    Ok(Decoded::Ignored { operation })
+    let operation = counted(&name).ok_or_else(|| invalid(Field::Operation, "is no text"))?;
+    Ok(Decoded::Ignored {
+        operation: Cow::Owned(operation.into_owned()),
+    })
+}
+
+/// The name under which an operation is counted.
+pub(super) fn counted(name: &str) -> Option<Cow<'_, str>> {
+    let is_short = name.len() <= MAX_OPERATION;
+    let counted = if is_short && !name.contains(char::is_control) {
+        Cow::Borrowed(name)
+    } else {
+        let printable = name.chars().filter(|c| !c.is_control());
+        Cow::Owned(printable.take(MAX_OPERATION).collect())
+    };
+    (!counted.is_empty()).then_some(counted)
 }
 
 /// Other workloads have operations of the same names.

@@ -113,7 +113,7 @@ fn find<'a>(native: &Native<'a>, path: &str) -> Vec<Cow<'a, str>> {
 
 fn outer<'a>(native: &Native<'a>, key: &str) -> impl Iterator<Item = &'a str> {
     let all = native.outer().iter();
-    all.filter_map(move |&(name, json)| (name.text() == key).then_some(json.get()))
+    all.filter_map(move |&(name, json)| (name.text() == key).then_some(json))
 }
 
 #[derive(Default)]

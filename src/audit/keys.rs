@@ -92,29 +92,35 @@ pub(super) const PREFIXED: u8 = 0;
 
 impl Key {
     pub fn of(key: &str) -> Self {
+        Self::of_unpadded(key.as_bytes()).unwrap_or_else(|| Self::of_trimmed(key.trim().as_bytes()))
+    }
+
+    /// `None` if there may be white space around it.
+    #[inline]
+    pub fn of_unpadded(key: &[u8]) -> Option<Self> {
         let is_padded = |&byte: &u8| byte <= b' ' || !byte.is_ascii();
-        match key.as_bytes() {
-            [first, .., last] if is_padded(first) || is_padded(last) => {
-                Self::of_trimmed(key.trim())
-            }
-            _ => Self::of_trimmed(key),
+        match key {
+            [first, .., last] if is_padded(first) || is_padded(last) => None,
+            _ => Some(Self::of_trimmed(key)),
         }
     }
 
-    /// Most keys are of no interest, and few names share a length and both ends.
-    fn of_trimmed(key: &str) -> Self {
-        let [first, .., last] = key.as_bytes() else {
+    /// Most keys are of no interest.
+    #[inline]
+    fn of_trimmed(key: &[u8]) -> Self {
+        let [first, second, ..] = key else {
             return Self::Unknown;
         };
-        let ends = [first | 0x20, last | 0x20];
-        for entry in BY_LENGTH.get(key.len()).into_iter().flatten() {
-            let Some(entry) = entry else { break };
-            if entry.ends == ends && entry.name.eq_ignore_ascii_case(key) {
+        let number = TABLE.slots[slot(key, TABLE.factor)];
+        if let Some(entry) = TABLE.entries.get(usize::from(number)) {
+            let name = entry.name.as_bytes();
+            if name == key || name.eq_ignore_ascii_case(key) {
                 return entry.meaning;
             }
         }
-        match ends {
-            [b'o' | b'd', _] => prefixed(key),
+        match [first | 0x20, second | 0x20] {
+            // as the prefixes begin
+            [b'o', b'3' | b'f'] | [b'd', b'a'] => prefixed(key),
             _ => Self::Unknown,
         }
     }
@@ -142,12 +148,13 @@ impl Visitor<'_> for KeyVisitor {
 }
 
 #[cold]
-fn prefixed(key: &str) -> Key {
+fn prefixed(key: &[u8]) -> Key {
     let name = PREFIXES.iter().find_map(|prefix| {
         let (head, name) = key.split_at_checked(prefix.len())?;
-        head.eq_ignore_ascii_case(prefix).then_some(name)
+        head.eq_ignore_ascii_case(prefix.as_bytes()).then_some(name)
     });
     let field = name.and_then(|name| {
+        let name = std::str::from_utf8(name).ok()?;
         Field::ALL
             .into_iter()
             .find(|field| field.name().eq_ignore_ascii_case(name.trim()))
@@ -155,35 +162,74 @@ fn prefixed(key: &str) -> Key {
     field.map_or(Key::Unknown, |field| Key::Alias(field, PREFIXED))
 }
 
-const LONGEST: usize = 29;
-const WIDEST: usize = 10;
-
 #[derive(Clone, Copy)]
 struct Entry {
     name: &'static str,
-    /// In lower case.
-    ends: [u8; 2],
     meaning: Key,
 }
 
-impl Entry {
-    const fn new(name: &'static str, meaning: Key) -> Self {
-        let bytes = name.as_bytes();
-        Self {
-            name,
-            ends: [bytes[0] | 0x20, bytes[bytes.len() - 1] | 0x20],
-            meaning,
-        }
-    }
+const NAMES: usize = Field::ALL.len() + OTHERS.len();
+const SLOTS: usize = 512;
+
+/// Every name has a slot of its own.
+struct Table {
+    factor: u32,
+    /// The number of an entry; or [`NAMES`], for none.
+    slots: [u8; SLOTS],
+    entries: [Entry; NAMES],
 }
 
-/// For every length the names that have it.
-static BY_LENGTH: [[Option<Entry>; WIDEST]; LONGEST + 1] = {
-    let mut table = [[None; WIDEST]; LONGEST + 1];
+static TABLE: Table = {
+    let entries = entries();
+    let mut factor = 0x9e37_79b1;
+    loop {
+        if let Some(slots) = slots(&entries, factor) {
+            break Table {
+                factor,
+                slots,
+                entries,
+            };
+        }
+        factor = factor.wrapping_mul(5) | 1;
+    }
+};
+
+/// Names differ in their lengths or in these bytes.
+const fn slot(key: &[u8], factor: u32) -> usize {
+    let (second, middle, last) = (key[1], key[key.len() / 2], key[key.len() - 1]);
+    let bytes = [second | 0x20, middle | 0x20, last | 0x20, key.len() as u8];
+    let mixed = u32::from_le_bytes(bytes).wrapping_mul(factor);
+    (mixed >> (u32::BITS - SLOTS.ilog2())) as usize
+}
+
+/// `None`: two names have one slot.
+const fn slots(entries: &[Entry; NAMES], factor: u32) -> Option<[u8; SLOTS]> {
+    let mut slots = [NAMES as u8; SLOTS];
+    let mut at = 0;
+    while at < NAMES {
+        let slot = slot(entries[at].name.as_bytes(), factor);
+        if slots[slot] != NAMES as u8 {
+            return None;
+        }
+        slots[slot] = at as u8;
+        at += 1;
+    }
+    Some(slots)
+}
+
+const fn entries() -> [Entry; NAMES] {
+    let nothing = Entry {
+        name: "",
+        meaning: Key::Unknown,
+    };
+    let mut entries = [nothing; NAMES];
     let mut at = 0;
     while at < Field::ALL.len() {
         let field = Field::ALL[at];
-        put(&mut table, Entry::new(field.name(), Key::Field(field)));
+        entries[at] = Entry {
+            name: field.name(),
+            meaning: Key::Field(field),
+        };
         at += 1;
     }
     let mut at = 0;
@@ -194,19 +240,10 @@ static BY_LENGTH: [[Option<Entry>; WIDEST]; LONGEST + 1] = {
             Other::Outer => Key::Outer(Name(at as u8)),
             Other::List => Key::List(Name(at as u8)),
         };
-        put(&mut table, Entry::new(name, meaning));
+        entries[Field::ALL.len() + at] = Entry { name, meaning };
         at += 1;
     }
-    table
-};
-
-const fn put(table: &mut [[Option<Entry>; WIDEST]; LONGEST + 1], entry: Entry) {
-    let entries = &mut table[entry.name.len()];
-    let mut free = 0;
-    while entries[free].is_some() {
-        free += 1;
-    }
-    entries[free] = Some(entry);
+    entries
 }
 
 #[cfg(test)]

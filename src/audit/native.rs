@@ -9,29 +9,30 @@ use super::fields::{AnyValue, Value};
 use super::keys::{Key, Name, PREFIXED};
 
 /// What is read of a record, in one pass; everything else is skipped unread.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Native<'a> {
     values: [Value<'a>; FIELDS],
     /// Bit by [`Field`]: stands in the record twice, with different values.
     contradictions: u32,
     /// The composite fields are looked at only in records that turn out to be of interest.
-    pub item: Option<&'a RawValue>,
-    pub parameters: Option<&'a RawValue>,
+    /// Their JSON.
+    pub item: Option<&'a str>,
+    pub parameters: Option<&'a str>,
     more: Option<Box<More<'a>>>,
 }
 
 /// What hardly any native record has.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct More<'a> {
     organizations: Vec<Value<'a>>,
     /// Of one key at most two, the first and another one: then it contradicts itself.
-    outer: Vec<(Name, &'a RawValue)>,
+    outer: Vec<(Name, &'a str)>,
     aliases: Vec<Alias<'a>>,
     list: Option<Name>,
     is_time_generated: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Alias<'a> {
     field: Field,
     rank: u8,
@@ -152,7 +153,7 @@ impl<'a> Native<'a> {
     }
 
     /// What may hold a record, by key: see [`super::envelope`].
-    pub fn outer(&self) -> &[(Name, &'a RawValue)] {
+    pub fn outer(&self) -> &[(Name, &'a str)] {
         self.more.as_ref().map_or(&[], |more| &more.outer)
     }
 
@@ -193,6 +194,11 @@ impl<'a> Native<'a> {
         }
     }
 
+    /// A plain field that is not there twice.
+    pub fn set(&mut self, field: Field, value: Value<'a>) {
+        self.values[field as usize] = value;
+    }
+
     fn put(&mut self, field: Field, value: Value<'a>) {
         let slot = &mut self.values[field as usize];
         if *slot == Value::Missing {
@@ -205,14 +211,14 @@ impl<'a> Native<'a> {
         }
     }
 
-    fn put_composite(&mut self, field: Field, value: &'a RawValue) {
+    fn put_composite(&mut self, field: Field, value: &'a str) {
         let slot = match field {
             Field::Item => &mut self.item,
             _ => &mut self.parameters,
         };
         match slot {
             None => *slot = Some(value),
-            Some(first) if first.get() == value.get() => {}
+            Some(first) if *first == value => {}
             Some(_) => self.contradictions |= 1 << field as u32,
         }
     }
@@ -239,15 +245,15 @@ impl<'a> Native<'a> {
         }
     }
 
-    fn put_outer(&mut self, key: Name, content: &'a RawValue) {
-        if matches!(content.get(), "null" | "\"\"") {
+    fn put_outer(&mut self, key: Name, content: &'a str) {
+        if matches!(content, "null" | "\"\"") {
             return;
         }
         let outer = &mut self.more().outer;
         let mut known = outer.iter().filter(|(known, _)| *known == key);
         let is_new = match (known.next(), known.next()) {
             (None, _) => true,
-            (Some((_, first)), None) => first.get() != content.get(),
+            (Some((_, first)), None) => *first != content,
             (Some(_), Some(_)) => false, // all of many would cost the square of it
         };
         if is_new {
@@ -309,13 +315,13 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 }
                 Key::Field(field @ (Field::Item | Field::Parameters))
                 | Key::Alias(field @ (Field::Item | Field::Parameters), _) => {
-                    native.put_composite(field, map.next_value()?);
+                    native.put_composite(field, json(&mut map)?);
                 }
                 Key::Field(field) => native.put(field, map.next_value_seed(AnyValue)?),
                 Key::Alias(field, rank) => {
                     native.put_alias(field, rank, map.next_value_seed(AnyValue)?);
                 }
-                Key::Outer(key) => native.put_outer(key, map.next_value()?),
+                Key::Outer(key) => native.put_outer(key, json(&mut map)?),
             }
         }
         if native.more.is_some() {
@@ -323,6 +329,11 @@ impl<'de> Visitor<'de> for RecordVisitor {
         }
         Ok(native)
     }
+}
+
+/// Of the next value.
+fn json<'de, A: MapAccess<'de>>(map: &mut A) -> Result<&'de str, A::Error> {
+    map.next_value::<&RawValue>().map(RawValue::get)
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use crate::domain::message::MessageIdError;
 use crate::domain::send_event::{MessageRef, Sides, UserType};
 use crate::domain::{MessageId, Operation, SendEvent};
 
-pub(super) fn decode_send(native: &Native<'_>, operation: Operation) -> Result<Decoded, Problem> {
+pub(super) fn decode_send(
+    native: &Native<'_>,
+    operation: Operation,
+) -> Result<Decoded<'static>, Problem> {
     let (record_id, time) = identity(native)?;
     let user_id = user_id(native)?;
     let user_type = native.get(Field::UserType);

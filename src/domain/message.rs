@@ -24,20 +24,7 @@ pub enum MessageIdError {
 
 impl MessageId {
     pub fn parse(text: &str) -> Result<Self, MessageIdError> {
-        let folded: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let mut id = folded.as_str();
-        while let Some(inner) = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
-            id = inner;
-        }
-        if id.is_empty() {
-            Err(MessageIdError::Empty)
-        } else if id.len() > MAX_MESSAGE_ID {
-            Err(MessageIdError::TooLong)
-        } else if id.contains('\0') {
-            Err(MessageIdError::Nul)
-        } else {
-            Ok(Self(id.to_owned()))
-        }
+        normal(text, |id| Self(id.to_owned()))
     }
 
     /// The same of a text that may be kept as it is: most are in their normal form already.
@@ -68,6 +55,30 @@ fn is_normal(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<')
 }
 
+/// What is made of the normal form of an id.
+fn normal<T>(text: &str, make: impl FnOnce(&str) -> T) -> Result<T, MessageIdError> {
+    let folded: String;
+    let is_plain = |byte: u8| byte.is_ascii() && !char::from(byte).is_whitespace();
+    let mut id = if text.bytes().all(is_plain) {
+        text // most are
+    } else {
+        folded = text.chars().filter(|c| !c.is_whitespace()).collect();
+        &folded
+    };
+    while let Some(inner) = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')) {
+        id = inner;
+    }
+    if id.is_empty() {
+        Err(MessageIdError::Empty)
+    } else if id.len() > MAX_MESSAGE_ID {
+        Err(MessageIdError::TooLong)
+    } else if id.contains('\0') {
+        Err(MessageIdError::Nul)
+    } else {
+        Ok(make(id))
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -79,6 +90,11 @@ impl fmt::Display for MessageId {
 pub struct MessageKey(pub Uuid);
 
 impl MessageKey {
+    /// The key of a message id, as [`MessageId::parse`] takes it.
+    pub fn parse(text: &str) -> Result<Self, MessageIdError> {
+        normal(text, |id| Self::of(id.as_bytes()))
+    }
+
     /// The key of an event whose record has no message id. Begins with a space, which no
     /// normalised message id contains, so the two kinds never meet.
     pub fn of_record(record_id: Uuid) -> Self {

@@ -21,6 +21,8 @@ use crate::{
     },
     store::RangeFilter,
 };
+use bytes::Bytes;
+use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 /// The walk that a request asks for: two methods have these fields.
@@ -73,35 +75,27 @@ impl AttributionService for Handler {
         }
         fields.check()?;
         // what cannot be a message id is answered as such; its neighbours are looked up
-        let asked: Vec<_> = request
-            .message_ids
-            .iter()
-            .map(|id| MessageId::parse(id))
-            .collect();
-        let keys: Vec<MessageKey> = asked.iter().flatten().map(MessageId::key).collect();
-        let answers = self
+        let ids = request.message_ids.iter();
+        let asked: Vec<_> = ids.map(|id| MessageKey::parse(id).ok()).collect();
+        let keys: Vec<MessageKey> = asked.iter().copied().flatten().collect();
+        let found = self
             .app
             .lookup_attributions(tenant, &keys, revision(request.at_least_revision))
             .await
             .map_err(status::from_error)?;
-        let mut answers = answers.into_iter();
-        let attributions = asked
-            .into_iter()
-            .zip(request.message_ids)
-            .map(|(id, text)| match id {
-                Err(_) => pending(text, None, pb::MissReason::InvalidMessageId),
-                Ok(id) => match answers.next().flatten() {
-                    Some(known) => attribution(Answer::clone(&known)),
-                    None => {
-                        let (key, reason) = (id.key(), pb::MissReason::NoEvidenceYet);
-                        pending(id.into_string(), Some(key), reason)
-                    }
-                },
-            })
-            .collect();
-        Ok(Response::new(pb::LookupAttributionsResponse {
-            attributions,
-        }))
+        let mut found = found.into_iter();
+        let items = asked.iter().zip(request.message_ids);
+        let items = items.map(|(asked, text)| match asked {
+            None => pending(text, None, pb::MissReason::InvalidMessageId)
+                .encode_to_vec()
+                .into(),
+            Some(key) => match found.next().flatten() {
+                Some(known) => known.encoded(encoded).clone(),
+                None => absent(text, *key),
+            },
+        });
+        let response = pb::LookupAttributionsResponse::of_encoded(items.collect());
+        Ok(Response::new(response))
     }
 
     async fn list_attributions(
@@ -174,6 +168,18 @@ impl AttributionService for Handler {
             .await?;
         Ok(Response::new(pb_explanation(explanation)))
     }
+}
+
+fn encoded(answer: &Answer) -> Bytes {
+    attribution(answer.clone()).encode_to_vec().into()
+}
+
+/// The item of an id that nothing is stored of.
+fn absent(text: String, key: MessageKey) -> Bytes {
+    let id = MessageId::parse(&text).map_or(text, MessageId::into_string);
+    pending(id, Some(key), pb::MissReason::NoEvidenceYet)
+        .encode_to_vec()
+        .into()
 }
 
 fn pb_explanation(explanation: Explanation) -> pb::ExplainAttributionResponse {

@@ -8,6 +8,7 @@
 //! | `ingest_stream.rs` | batches and their answers on one stream |
 //! | `attribution_stream.rs` | a range as chunks on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `lookup_response.rs` | an answer of LookupAttributions, of items that are encoded already |
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
@@ -22,6 +23,7 @@ mod inbox;
 mod ingest_service;
 mod ingest_stream;
 pub mod layers;
+mod lookup_response;
 mod quarantine;
 mod send_event;
 mod status;
@@ -35,6 +37,7 @@ use crate::{
     },
 };
 use inbox::Reading;
+pub use lookup_response::LookupAttributionsResponse;
 pub use status::ERROR_DOMAIN;
 use std::{future::Future, sync::Arc};
 use tokio_util::sync::CancellationToken;

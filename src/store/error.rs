@@ -70,6 +70,18 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// The connection is gone; a read may be tried on another one.
+pub(super) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // ended by an administrator, a crash, or a shutdown
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["57P01", "57P02", "57P03"].contains(&&*code)),
+        _ => false,
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Class {
     Contended,

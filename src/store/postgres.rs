@@ -7,7 +7,7 @@ use super::{
     rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
-use crate::domain::{Message, TenantId};
+use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
@@ -17,8 +17,9 @@ use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
 
 /// Apart, so that writers that wait for each other never keep readers and health waiting.
-const READERS: u32 = 8;
+const READERS: u32 = 6;
 const WRITERS: u32 = 12;
+const LOOKUPS: u32 = 4;
 
 /// Bounds on the server's side, for whatever happens to us.
 const SESSION: [(&str, &str); 6] = [
@@ -45,16 +46,19 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
         .map_err(|error| StoreError::Url(error.to_string()))?
         .application_name("sentby")
         .options(SESSION);
-    let pool = |connections, options| {
+    let pool = |connections, options: PgConnectOptions| {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options)
     };
-    Ok(SqlStore {
-        readers: pool(READERS, options.clone()),
-        writers: pool(WRITERS, options.options(WRITER)),
-    })
+    // by primary key in any case: planning it again for each number of keys costs a third
+    let planned_once = [("plan_cache_mode", "force_generic_plan")];
+    Ok(SqlStore::new(
+        pool(READERS, options.clone()),
+        pool(WRITERS, options.clone().options(WRITER)),
+        pool(LOOKUPS, options.options(planned_once)),
+    ))
 }
 
 const ADD_MESSAGES: &str = concat!(
@@ -81,6 +85,19 @@ const REPLACE_MESSAGES: &str = "UPDATE attribution a SET sent_at = n.sent_at, \
      mailbox, candidates, confirmed, contradicted, listed, evidence) \
      WHERE a.tenant_id = ANY (ARRAY[n.tenant_id]) AND a.message_key = n.message_key";
 
+const PUT_LESSONS: &str = concat!(
+    queries::insert_lessons!(),
+    "SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::text[], $5::timestamptz[], \
+     $6::timestamptz[])",
+    queries::keep_both_ends!()
+);
+
+const PUT_WAITING: &str = concat!(
+    queries::insert_waiting!(),
+    "SELECT $1, * FROM UNNEST($2::text[], $3::uuid[])",
+    queries::if_new!()
+);
+
 const PUT_ADMIN_CHANGES: &str = concat!(
     queries::insert_admin_changes!(),
     "SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], \
@@ -106,9 +123,12 @@ const PUT_AUDIT_BATCHES: &str = concat!(
 impl Engine for Postgres {
     const BEGIN: &'static str = "BEGIN";
     const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
-    const ANSWERS: &'static str = queries::answers!("= ANY($2)");
     // looked up key by key: a plan that was made while the table was small would read all of
     // the tenant and pick the keys out of it
+    const ANSWERS: &'static str = queries::answers!(
+        "SELECT b.* FROM UNNEST($2) AS asked (message_key) CROSS JOIN LATERAL (",
+        "= asked.message_key LIMIT 1) b"
+    );
     const MESSAGES: &'static str = concat!(
         "SELECT a.* FROM UNNEST($2) AS asked (message_key) CROSS JOIN LATERAL (",
         queries::messages!("= asked.message_key LIMIT 1"),
@@ -192,6 +212,45 @@ impl Engine for Postgres {
             .execute(connection)
             .await?;
         Ok(done.rows_affected())
+    }
+
+    async fn put_lessons(
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        lessons: &[Lesson],
+    ) -> Result<(), sqlx::Error> {
+        let texts = |of: fn(&Lesson) -> String| lessons.iter().map(of).collect::<Vec<_>>();
+        let times = |of: fn(&Lesson) -> Timestamp| {
+            lessons
+                .iter()
+                .map(|l| of(l).into())
+                .collect::<Vec<Micros>>()
+        };
+        query(PUT_LESSONS)
+            .bind(tenant.0) // $1
+            .bind(texts(|l| l.identity.to_string())) // $2
+            .bind(texts(|l| l.address.clone())) // $3
+            .bind(texts(|l| l.named_by.name().into())) // $4
+            .bind(times(|l| l.seen.first)) // $5
+            .bind(times(|l| l.seen.last)) // $6
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn put_waiting(
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        waiting: &[(Identity<'static>, MessageKey)],
+    ) -> Result<(), sqlx::Error> {
+        let identities = waiting.iter().map(|(identity, _)| identity.to_string());
+        query(PUT_WAITING)
+            .bind(tenant.0) // $1
+            .bind(identities.collect::<Vec<String>>()) // $2
+            .bind(waiting.iter().map(|(_, key)| key.0).collect::<Vec<Uuid>>()) // $3
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
     async fn put_admin_changes(

@@ -34,9 +34,11 @@ macro_rules! tenant {
 /// Stored answers by key, with the tenant's revision of the same snapshot; one row without a
 /// message where nothing is stored, none where there is no such tenant. By primary key.
 macro_rules! answers {
-    ($in_keys:literal) => {
+    ($from:literal, $in_keys:literal) => {
         concat!(
-            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
+            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (",
+            $from,
+            "SELECT ",
             $crate::store::queries::answer_columns!(),
             " FROM attribution WHERE tenant_id = $1 AND message_key ",
             $in_keys,
@@ -81,6 +83,30 @@ macro_rules! insert_admin_changes {
 macro_rules! insert_quarantined {
     () => {
         "INSERT INTO quarantine (tenant_id, digest, reason, detail, received_at, bytes) "
+    };
+}
+
+/// Goes before the rows of lessons; [`keep_both_ends`] goes behind them.
+macro_rules! insert_lessons {
+    () => {
+        "INSERT INTO lesson (tenant_id, identity, address, named_by, first_seen, last_seen) "
+    };
+}
+
+macro_rules! keep_both_ends {
+    () => {
+        " ON CONFLICT (tenant_id, identity, address, named_by) \
+         DO UPDATE SET first_seen = CASE WHEN excluded.first_seen < lesson.first_seen \
+         THEN excluded.first_seen ELSE lesson.first_seen END, \
+         last_seen = CASE WHEN excluded.last_seen > lesson.last_seen \
+         THEN excluded.last_seen ELSE lesson.last_seen END"
+    };
+}
+
+/// Goes before the rows of waiting messages; [`if_new`] goes behind them.
+macro_rules! insert_waiting {
+    () => {
+        "INSERT INTO waiting (tenant_id, identity, message_key) "
     };
 }
 
@@ -171,8 +197,9 @@ macro_rules! insert_audit_batches {
 
 pub(super) use {
     answer_columns, answers, audit_batch_columns, audit_batches, expire, if_new,
-    insert_admin_changes, insert_audit_batches, insert_quarantined, messages, quarantined,
-    remove_quarantined, remove_taught, returning_changes, tenant, tenant_columns,
+    insert_admin_changes, insert_audit_batches, insert_lessons, insert_quarantined, insert_waiting,
+    keep_both_ends, messages, quarantined, remove_quarantined, remove_taught, returning_changes,
+    tenant, tenant_columns,
 };
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
@@ -227,21 +254,6 @@ pub(super) const REMOVE_MAILBOX: &str = "DELETE FROM mailbox WHERE tenant_id = $
 /// All lessons. By primary key.
 pub(super) const LESSONS: &str = "SELECT tenant_id, identity, address, named_by, first_seen, last_seen \
      FROM lesson WHERE tenant_id = $1";
-
-/// Goes before the rows; [`KEEP_BOTH_ENDS`] behind them.
-pub(super) const PUT_LESSONS: &str =
-    "INSERT INTO lesson (tenant_id, identity, address, named_by, first_seen, last_seen) ";
-
-pub(super) const KEEP_BOTH_ENDS: &str = " ON CONFLICT (tenant_id, identity, address, named_by) \
-     DO UPDATE SET first_seen = CASE WHEN excluded.first_seen < lesson.first_seen \
-     THEN excluded.first_seen ELSE lesson.first_seen END, \
-     last_seen = CASE WHEN excluded.last_seen > lesson.last_seen \
-     THEN excluded.last_seen ELSE lesson.last_seen END";
-
-/// Goes before the rows; [`KEEP_WAITING`] behind them.
-pub(super) const PUT_WAITING: &str = "INSERT INTO waiting (tenant_id, identity, message_key) ";
-
-pub(super) const KEEP_WAITING: &str = " ON CONFLICT (tenant_id, identity, message_key) DO NOTHING";
 
 /// Goes before a list of identities in brackets. By primary key.
 pub(super) const IS_WAITED_FOR: &str = "SELECT message_key FROM waiting WHERE tenant_id = ";

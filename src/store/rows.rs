@@ -361,7 +361,7 @@ impl MessageRow {
     }
 }
 
-/// The tenant's revision behind a row that may be absent: one statement, one snapshot.
+/// The tenant's generation and revision behind a row that may be absent: one statement, one snapshot.
 #[derive(Debug)]
 pub(super) struct AsOf<T> {
     pub(super) generation: i64,

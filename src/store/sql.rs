@@ -1,21 +1,25 @@
 //! [`Store`] over the statements of `queries.rs`, for any [`Engine`]; its [`Tx`] is in `tx.rs`.
 
+mod held;
 mod tx;
 
 use super::{
     BatchFilter, Expiring, PageLimit, RangeFilter, RangePage, RangePosition, ReceivedPosition,
-    Result, Snapshot, Store, StoreError, Tx, queries,
+    Result, Snapshot, Store, StoreError, Tx,
+    error::is_broken,
+    queries,
     rows::{
         AdminChangeRow, AnswerRow, AsOf, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
         QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow, TenantRow, signed,
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Generation, Identity, Lesson, Mailbox, Message, MessageKey,
+    QuarantineEntry, QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use held::Held;
 use sqlx::{
     ConnectOptions as _, Database, Encode, Executor, FromRow, IntoArguments, Pool, Type,
     database::HasStatementCache, query, query_as, query_scalar,
@@ -100,6 +104,20 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
         messages: &[Message],
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
+    /// Inserts lessons, in bulk; one that is there spans both times.
+    fn put_lessons(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        lessons: &[Lesson],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Inserts what is not there yet, in bulk.
+    fn put_waiting(
+        connection: &mut Self::Connection,
+        tenant: TenantId,
+        waiting: &[(Identity<'static>, MessageKey)],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
     /// Inserts what is not there yet, in bulk; tells the record ids and digests of that.
     fn put_admin_changes(
         connection: &mut Self::Connection,
@@ -128,14 +146,25 @@ pub(super) trait Engine: Database + HasStatementCache + Sized {
 
 #[derive(Debug)]
 pub(super) struct SqlStore<E: Engine> {
-    pub(super) readers: Pool<E>,
-    pub(super) writers: Pool<E>,
+    readers: Pool<E>,
+    writers: Pool<E>,
+    /// For answers by key.
+    lookups: Held<E>,
 }
 
 /// How long a database may take to say why it cannot be used.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<E: Engine> SqlStore<E> {
+    pub(super) fn new(readers: Pool<E>, writers: Pool<E>, lookups: Pool<E>) -> Self {
+        let lookups = Held::new(lookups);
+        Self {
+            readers,
+            writers,
+            lookups,
+        }
+    }
+
     /// The pool tries again until its time is up and does not tell why it could not connect.
     async fn why_unreachable(&self) -> sqlx::Error {
         let options = self.readers.connect_options();
@@ -283,11 +312,30 @@ where
         tenant: TenantId,
         keys: &[MessageKey],
     ) -> Result<Option<Snapshot<Vec<Answer>>>> {
-        let rows: Vec<AsOf<AnswerRow>> = query_as(E::ANSWERS)
-            .bind(tenant.0)
-            .bind(E::keys(keys))
-            .fetch_all(&self.readers)
-            .await?;
+        let mut again = true;
+        let rows: Vec<AsOf<AnswerRow>> = loop {
+            let mut connection = self.lookups.take().await?;
+            let read = query_as(E::ANSWERS)
+                .bind(tenant.0)
+                .bind(E::keys(keys))
+                .fetch_all(&mut *connection)
+                .await;
+            match read {
+                Ok(rows) => {
+                    self.lookups.keep(connection);
+                    break rows;
+                }
+                Err(error) => {
+                    drop(connection);
+                    self.lookups.distrust();
+                    // it may have been broken since it was used last: the pool's are asked
+                    if !(again && is_broken(&error)) {
+                        return Err(error.into());
+                    }
+                    again = false;
+                }
+            }
+        };
         snapshot(rows, |row| row.into_answer(tenant))
     }
 

@@ -2,10 +2,10 @@
 
 use super::{
     queries,
-    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, QuarantineRow},
+    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
-use crate::domain::{Message, TenantId};
+use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
 use sqlx::{
     Pool, QueryBuilder, Sqlite, SqliteConnection,
     sqlite::{
@@ -30,13 +30,14 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
         .synchronous(SqliteSynchronous::Full) // an OK means committed
         .busy_timeout(Duration::from_secs(10)); // another process may write too
     let readers = SqlitePoolOptions::new()
-        .max_connections(4)
+        .max_connections(8)
         .connect_lazy_with(options.clone().pragma("query_only", "true"));
     // one connection: our own writers wait for each other here and never meet in the file
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options.pragma("cache_size", WRITER_CACHE));
-    SqlStore { readers, writers }
+    let lookups = readers.clone();
+    SqlStore::new(readers, writers, lookups)
 }
 
 /// Goes behind the rows.
@@ -91,7 +92,8 @@ impl Engine for Sqlite {
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     // BEGIN IMMEDIATE has the lock of the whole file
     const LOCK_TENANT: &'static str = queries::tenant!("");
-    const ANSWERS: &'static str = queries::answers!("IN (SELECT unhex(value) FROM json_each($2))");
+    const ANSWERS: &'static str =
+        queries::answers!("", "IN (SELECT unhex(value) FROM json_each($2))");
     const MESSAGES: &'static str =
         queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
     const REMOVE_TAUGHT: &'static str =
@@ -137,6 +139,49 @@ impl Engine for Sqlite {
         messages: &[Message],
     ) -> Result<u64, sqlx::Error> {
         put(connection, tenant, messages, REPLACE).await
+    }
+
+    async fn put_lessons(
+        connection: &mut SqliteConnection,
+        tenant: TenantId,
+        lessons: &[Lesson],
+    ) -> Result<(), sqlx::Error> {
+        for some in lessons.chunks(CHUNK) {
+            let mut statement = QueryBuilder::new(queries::insert_lessons!());
+            statement.push_values(some, |mut row, lesson| {
+                row.push_bind(tenant.0)
+                    .push_bind(lesson.identity.to_string())
+                    .push_bind(lesson.address.as_str())
+                    .push_bind(lesson.named_by.name())
+                    .push_bind(Micros::from(lesson.seen.first))
+                    .push_bind(Micros::from(lesson.seen.last));
+            });
+            let statement = statement.push(queries::keep_both_ends!()).build();
+            let statement = statement.persistent(false); // of as many rows as it happens to be
+            statement.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_waiting(
+        connection: &mut SqliteConnection,
+        tenant: TenantId,
+        waiting: &[(Identity<'static>, MessageKey)],
+    ) -> Result<(), sqlx::Error> {
+        for some in waiting.chunks(CHUNK) {
+            let mut statement = QueryBuilder::new(queries::insert_waiting!());
+            statement.push_values(some, |mut row, (identity, key)| {
+                row.push_bind(tenant.0)
+                    .push_bind(identity.to_string())
+                    .push_bind(key.0);
+            });
+            let statement = statement.push(queries::if_new!()).build();
+            statement
+                .persistent(false)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn put_admin_changes(

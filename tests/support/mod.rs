@@ -1,10 +1,13 @@
 //! What the suites share: a fresh store of each engine, records, a feed with everything in
-//! it, the program as a process.
+//! it, the program as a process, a Redis and what can happen to it.
 #![allow(dead_code, clippy::too_many_lines)] // each suite uses a part; stories are long
 
 pub mod feed;
 pub mod process;
+pub mod proxy;
 pub mod records;
+pub mod redis;
+pub mod resp;
 
 use sentby::{
     app::App,

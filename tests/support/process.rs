@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -83,12 +83,19 @@ pub struct Server {
     /// HOST:PORT
     pub address: String,
     pub url: String,
+    log: Arc<Mutex<Vec<(Instant, String)>>>,
 }
 
 impl Server {
     pub fn start(database: &str) -> Self {
+        Self::start_with(database, &[])
+    }
+
+    /// With more arguments of `serve`.
+    pub fn start_with(database: &str, arguments: &[&str]) -> Self {
         let mut process = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", database])
             .args(["--log", "info", "--log-format", "json"])
+            .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -98,7 +105,9 @@ impl Server {
             process,
             address: String::new(),
             url: String::new(),
+            log: Arc::default(),
         };
+        let lines = Arc::clone(&server.log);
         // in a thread, to the end: a server whose log nobody reads stops at a full pipe
         let (found, address) = mpsc::channel();
         thread::spawn(move || {
@@ -110,6 +119,7 @@ impl Server {
                 {
                     let _ = found.send(address.to_owned());
                 }
+                lines.lock().expect("no panic").push((Instant::now(), line));
             }
         });
         let address = address.recv_timeout(PATIENCE);
@@ -125,6 +135,13 @@ impl Server {
         let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = kib.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok());
         kib.map(|kib: u64| kib << 10).expect("a number")
+    }
+
+    /// When it logged lines with these words.
+    pub fn logged(&self, words: &str) -> Vec<Instant> {
+        let lines = self.log.lock().expect("no panic");
+        let those = lines.iter().filter(|(_, line)| line.contains(words));
+        those.map(|(at, _)| *at).collect()
     }
 
     /// Stops it as a service manager does, with SIGTERM; its exit code.

@@ -9,6 +9,7 @@ mod judgement;
 mod mutations;
 mod native;
 mod pages;
+mod plain;
 mod properties;
 mod salvage;
 mod wrapped;
@@ -20,6 +21,9 @@ use crate::domain::QuarantineReason as Reason;
 use crate::domain::{Operation, Side, Timestamp};
 
 pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(0x79dc_228f));
+
+/// What one record says.
+pub(super) type Answer = Result<Decoded<'static>, Problem>;
 
 /// One audit record: keys with the JSON of their values, in the order they are written.
 #[derive(Clone, Debug)]
@@ -173,7 +177,7 @@ impl Fields {
     }
 
     /// Decodes to exactly one record.
-    pub fn decode(&self) -> Result<Decoded, Problem> {
+    pub fn decode(&self) -> Answer {
         decode_one(self.to_json().as_bytes())
     }
 
@@ -190,10 +194,10 @@ impl Fields {
     }
 }
 
-pub(super) fn decode_one(record: &[u8]) -> Result<Decoded, Problem> {
+pub(super) fn decode_one(record: &[u8]) -> Answer {
     let mut records: Vec<Record<'_>> = decode_record(record, TENANT).collect();
     assert_eq!(records.len(), 1, "{records:?}");
-    records.remove(0).decoded
+    records.remove(0).into_owned().decoded
 }
 
 pub(super) fn decode_all(content: &[u8]) -> Vec<Record<'_>> {

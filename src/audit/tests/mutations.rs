@@ -156,7 +156,7 @@ fn mutated(record: Fields, mutation: &Mutation) -> Fields {
     Fields(fields)
 }
 
-fn any_record() -> impl Strategy<Value = Fields> {
+pub(super) fn any_record() -> impl Strategy<Value = Fields> {
     let records = fixtures().into_iter().map(|(_, record)| record);
     let record = prop::sample::select(records.collect::<Vec<_>>());
     (record, prop::collection::vec(mutation(), 0..6))
@@ -177,12 +177,13 @@ fn respelled(json: &Json, how: usize) -> String {
     }
 }
 
-fn decoded(records: Vec<Record<'_>>) -> Vec<Result<Decoded, Problem>> {
-    records.into_iter().map(|record| record.decoded).collect()
+fn decoded(records: Vec<Record<'_>>) -> Vec<Answer> {
+    let owned = records.into_iter().map(Record::into_owned);
+    owned.map(|record| record.decoded).collect()
 }
 
 /// The reader and the whole content give the same.
-fn both(content: &[u8]) -> Vec<Result<Decoded, Problem>> {
+fn both(content: &[u8]) -> Vec<Answer> {
     let whole = decode_content(content, TENANT);
     let Ok(whole) = whole else {
         assert!(read_all(content).is_err());

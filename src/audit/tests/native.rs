@@ -341,7 +341,7 @@ fn other_operations_with_the_same_message_id_are_ignored() {
     assert_eq!(
         record.decode(),
         Ok(Decoded::Ignored {
-            operation: expected
+            operation: expected.into()
         })
     );
 }

@@ -42,19 +42,20 @@ fn check_reader(content: &[u8], lengths: &[usize]) -> Result<(), TestCaseError> 
             return Ok(());
         }
     };
-    let shown = |record: &Record<'_>| {
+    let shown = |record: Record<'_>| {
+        let record = record.into_owned();
         let bytes = String::from_utf8_lossy(&record.bytes).into_owned();
-        (bytes, record.decoded.clone())
+        (bytes, record.decoded)
     };
     let is_csv = memchr::memmem::find(content, b"AuditData").is_some();
     let mut read = Vec::new();
     for record in reader.map(|record| record.expect("no error")) {
-        let decoded: Vec<_> = decode_record(&record, TENANT).map(|r| shown(&r)).collect();
+        let decoded: Vec<_> = decode_record(&record, TENANT).map(shown).collect();
         // only a cell of a CSV file can still hold several
         prop_assert!(decoded.len() == 1 || is_csv, "{:?}", decoded);
         read.extend(decoded);
     }
-    let whole: Vec<_> = whole.map(|record| shown(&record)).collect();
+    let whole: Vec<_> = whole.map(shown).collect();
     let content = String::from_utf8_lossy(content);
     prop_assert_eq!(read, whole, "{}", content);
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::envelopes::{object, text};
 use super::*;
 
-fn decode(json: &Json) -> Result<Decoded, Problem> {
+fn decode(json: &Json) -> Answer {
     decode_one(json.to_string().as_bytes())
 }
 

@@ -85,6 +85,9 @@ where
     }
 
     async fn messages(&mut self, keys: &[MessageKey]) -> Result<Vec<Message>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let tenant = self.tenant.id;
         let rows: Vec<MessageRow> = query_as(E::MESSAGES)
             .bind(tenant.0)
@@ -131,42 +134,17 @@ where
     }
 
     async fn put_lessons(&mut self, lessons: &[Lesson]) -> Result<()> {
-        for some in lessons.chunks(ROWS) {
-            let mut statement = QueryBuilder::new(queries::PUT_LESSONS);
-            statement.push_values(some, |mut row, lesson| {
-                row.push_bind(self.tenant.id.0)
-                    .push_bind(lesson.identity.to_string())
-                    .push_bind(lesson.address.clone())
-                    .push_bind(lesson.named_by.name())
-                    .push_bind(Micros::from(lesson.seen.first))
-                    .push_bind(Micros::from(lesson.seen.last));
-            });
-            statement.push(queries::KEEP_BOTH_ENDS);
-            statement
-                .build()
-                .persistent(false)
-                .execute(&mut *self.tx)
-                .await?;
+        if lessons.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        Ok(E::put_lessons(&mut self.tx, self.tenant.id, lessons).await?)
     }
 
     async fn put_waiting(&mut self, waiting: &[(Identity<'static>, MessageKey)]) -> Result<()> {
-        for some in waiting.chunks(ROWS) {
-            let mut statement = QueryBuilder::new(queries::PUT_WAITING);
-            statement.push_values(some, |mut row, (identity, key)| {
-                row.push_bind(self.tenant.id.0)
-                    .push_bind(identity.to_string())
-                    .push_bind(key.0);
-            });
-            statement.push(queries::KEEP_WAITING);
-            statement
-                .build()
-                .persistent(false)
-                .execute(&mut *self.tx)
-                .await?;
+        if waiting.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        Ok(E::put_waiting(&mut self.tx, self.tenant.id, waiting).await?)
     }
 
     async fn is_waited_for(&mut self, identities: &[Identity<'static>]) -> Result<bool> {
@@ -214,6 +192,9 @@ where
         &mut self,
         changes: &[AdminChange],
     ) -> Result<HashSet<(Uuid, Uuid)>> {
+        if changes.is_empty() {
+            return Ok(HashSet::new());
+        }
         let tenant = self.tenant.id;
         let rows = changes.iter().map(|c| AdminChangeRow::of(tenant, c));
         let new = E::put_admin_changes(&mut self.tx, rows.collect()).await?;
@@ -221,6 +202,9 @@ where
     }
 
     async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let tenant = self.tenant.id;
         let rows = records.iter().map(|r| QuarantineRow::of(tenant, r));
         Ok(E::put_quarantined(&mut self.tx, rows.collect()).await?)

@@ -1,0 +1,198 @@
+# shellcheck shell=bash
+# The private servers of tests/run and benches/run, which source it: from the project's directory, with
+#   me     what messages begin with
+#   limit  the seconds that everything together may take
+# Servers live in $temp, a temporary directory; however the run ends, they are stopped and it is removed. What the system
+# lacks is unpacked from Debian's packages under target/test-tools. Nothing is installed: no root is needed.
+: "${me:?}" "${limit:?}"
+shopt -s nullglob
+umask 022 # what is made here, a server may read as another user
+set -m # each job in a process group of its own: ended as a whole, and out of reach of the terminal's Ctrl-C
+
+tools=$PWD/target/test-tools
+job=       # the process that is being waited for
+servers=() # the processes of the servers
+
+say() { printf '%s: %s\n' "$me" "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# limited LIMIT SIGNAL COMMAND...  becomes the command. SIGNAL ends it when the time is up, and KILL 20 s later. Any signal
+# sent to it goes to its whole process group, with the same 20 s; it is sent SIGNAL if this script is killed outright.
+limited() {
+  local left=$(($1 - SECONDS))
+  exec setpriv --pdeathsig "$2" timeout --signal "$2" --kill-after 20 $((left > 1 ? left : 1)) "${@:3}" </dev/null
+}
+
+# Ends what is left of a job, gently first.
+end() {
+  kill -TERM -- "-$1" 2>/dev/null || return 0
+  for _ in {1..50}; do
+    sleep 0.1
+    kill -0 -- "-$1" 2>/dev/null || return 0
+  done
+  kill -KILL -- "-$1" 2>/dev/null || true
+}
+
+# run COMMAND...  waits for it. It is a background job, because a trap would wait for a foreground one.
+run() {
+  local code=0
+  limited "$limit" TERM "$@" &
+  job=$!
+  wait "$job" || code=$?
+  ((code != 124)) || say "time is up: $limit s"
+  ! kill -0 -- "-$job" 2>/dev/null || say "ending what $1 left running"
+  end "$job"
+  job=
+  return "$code"
+}
+
+finish() {
+  local code=$? server
+  set +e
+  trap '' HUP INT TERM # a second Ctrl-C does not cut this short
+  [[ ! $job ]] || end "$job"
+  for server in "${servers[@]}"; do
+    kill -INT "$server" || { say "a server died"; tail -n 20 "$temp"/*/log; code=1; } >&2
+  done
+  wait
+  rm -rf "$temp"
+  exit "$code"
+}
+temp=$(mktemp -d "${TMPDIR:-/tmp}/sentby-${me%%/*}.XXXXXX")
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# unpack NAME PACKAGE...  puts the packages, and what they need that the system lacks, into $tools/NAME.
+unpack() {
+  local tree=$tools/$1 fresh=$temp/$1.packages missing deb
+  local apt=(apt-get -qq -o Dir::State::lists="$temp/apt/lists" -o Dir::Cache="$temp/apt" -o Dir::Log="$temp/apt"
+    -o APT::Sandbox::User=root -o Acquire::Languages=none)
+  [[ ! -d $tree ]] || return 0
+  command -v apt-get >/dev/null || return
+  say "unpacking ${*:2} into target/test-tools/$1"
+  if [[ ! -d $temp/apt ]]; then # lists of its own: those of the system may be old or absent
+    mkdir -p "$temp"/apt/{lists,archives}/partial
+    run "${apt[@]}" update || return
+  fi
+  # "Inst NAME (VERSION" is missing here; "Inst NAME [OLD VERSION] (VERSION" would only be upgraded.
+  missing=$("${apt[@]}" --simulate --no-install-recommends install "${@:2}" | awk '/^Inst/ && $3 ~ /^\(/ { print $2 }') || return
+  mkdir "$fresh" || return
+  # shellcheck disable=SC2086 # one word each
+  run env -C "$fresh" "${apt[@]}" download $missing || return
+  rm -rf "$tree.part" && mkdir -p "$tree.part" || return
+  for deb in "$fresh"/*.deb; do dpkg --extract "$deb" "$tree.part" || return; done
+  mv "$tree.part" "$tree" # whole, or not there
+}
+
+# The value of LD_LIBRARY_PATH for programs of an unpacked tree.
+libraries() { local IFS=: dirs=("$1"/usr/lib/*-linux-gnu "$1"/lib/*-linux-gnu); printf '%s' "${dirs[*]}"; }
+
+# wrap FILE TREE PROGRAM  makes FILE a program that becomes PROGRAM with the libraries of the unpacked tree.
+wrap() {
+  printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$(libraries "$2")" "$3" >"$1"
+  chmod +x "$1"
+}
+
+# The directory of the newest PostgreSQL server programs of the system; fails if there are none from version 15 on.
+system_postgres() {
+  local dir dirs version newest=14 found=
+  IFS=: read -ra dirs <<<"$PATH"
+  for dir in /usr/lib/postgresql/*/bin "${dirs[@]}"; do
+    [[ -x $dir/initdb && -x $dir/postgres && -x $dir/pg_isready ]] || continue
+    version=$("$dir/postgres" --version 2>/dev/null || true) # postgres (PostgreSQL) 15.18 (...)
+    if [[ $version =~ \)\ ([0-9]+) ]] && ((BASH_REMATCH[1] > newest)); then newest=${BASH_REMATCH[1]} found=$dir; fi
+  done
+  [[ $found ]] && echo "$found"
+}
+
+# start_postgres [NAME=VALUE...]  a new PostgreSQL with its default durability and these settings. $postgres_url is its
+# superuser.
+start_postgres() {
+  local home=$temp/postgres tree=$tools/postgresql as=(env -C "$temp/postgres") owner programs port setting settings=()
+  for setting; do settings+=(-c "$setting"); done
+  mkdir "$home"
+  if ((EUID == 0)); then # which PostgreSQL refuses to run as
+    owner=$(id -un postgres 2>/dev/null || echo nobody)
+    chmod 711 "$temp"
+    chown "$owner" "$home"
+    as+=(setpriv --reuid "$owner" --regid "$(id -g "$owner")" --clear-groups)
+  fi
+  if ! programs=$(system_postgres); then
+    unpack postgresql postgresql ||
+      die "found no PostgreSQL 15 or newer. An administrator can install it: apt-get install --no-install-recommends postgresql"
+    if ! "${as[@]}" test -r "$tree/usr"; then # a clone that its owner is not let into
+      cp -a "$tree" "$temp/programs"
+      tree=$temp/programs
+    fi
+    as+=(env LD_LIBRARY_PATH="$(libraries "$tree")")
+    programs=$(echo "$tree"/usr/lib/postgresql/*/bin)
+    [[ $programs =~ /(1[5-9]|[2-9][0-9])/bin$ ]] || die "this distribution's PostgreSQL is older than 15"
+  fi
+  # Left alone for its second, also by `finish`: when ended it leaves shared memory behind.
+  limited "$limit" TERM "${as[@]}" "$programs/initdb" -D data --no-sync --auth trust --username postgres --encoding UTF8 \
+    --locale C.UTF-8 >"$home/log" 2>&1 &
+  wait $! || { cat "$home/log" >&2 && die "initdb failed"; }
+  for _ in {1..20}; do # only the server itself can tell, without a race, whether a port is free
+    port=$((20000 + RANDOM % 12000)) # below those that the system hands to clients
+    limited $((limit + 60)) INT "${as[@]}" "$programs/postgres" -D data -h 127.0.0.1 -p "$port" -k "$home" \
+      "${settings[@]}" >"$home/log" 2>&1 & # outlives the jobs
+    job=$!
+    while kill -0 "$job" 2>/dev/null; do
+      if "${as[@]}" "$programs/pg_isready" -q -h "$home" -p "$port"; then
+        servers+=("$job") job=
+        # shellcheck disable=SC2034 # for who sourced this
+        postgres_url=postgres://postgres@127.0.0.1:$port/postgres
+        return
+      fi
+      sleep 0.1
+    done
+    job=
+  done
+  cat "$home/log" >&2
+  die "PostgreSQL does not start"
+}
+
+# Whether a program is a Redis of version 7 or newer.
+is_redis() {
+  local version
+  version=$("$1" --version 2>/dev/null || true) # Redis server v=7.0.15 sha=...
+  [[ $version =~ v=([0-9]+) ]] && ((BASH_REMATCH[1] >= 7))
+}
+
+# $redis_server: a program that becomes Redis.
+find_redis() {
+  local tree=$tools/redis
+  if redis_server=$(command -v redis-server) && is_redis "$redis_server"; then return; fi
+  unpack redis redis-server ||
+    die "found no Redis 7 or newer. An administrator can install it: apt-get install --no-install-recommends redis-server"
+  redis_server=$tools/redis-server
+  wrap "$redis_server" "$tree" "$tree/usr/bin/redis-server"
+  is_redis "$redis_server" || die "this distribution's Redis is older than 7"
+}
+
+# start_redis [OPTION...]  a new Redis that keeps nothing on disk, with these options of redis-server. $redis_url is where.
+start_redis() {
+  local home=$temp/redis port
+  find_redis
+  mkdir "$home"
+  for _ in {1..20}; do
+    port=$((20000 + RANDOM % 12000))
+    limited $((limit + 60)) INT env -C "$home" "$redis_server" --bind 127.0.0.1 --port "$port" --save "" --appendonly no \
+      "$@" >"$home/log" 2>&1 &
+    job=$!
+    while kill -0 "$job" 2>/dev/null; do
+      if grep -q 'Ready to accept connections' "$home/log"; then
+        servers+=("$job") job=
+        # shellcheck disable=SC2034 # for who sourced this
+        redis_url=redis://127.0.0.1:$port
+        return
+      fi
+      sleep 0.1
+    done
+    job=
+  done
+  cat "$home/log" >&2
+  die "Redis does not start"
+}
