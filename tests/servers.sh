@@ -108,7 +108,7 @@ system_postgres() {
 }
 
 # start_postgres [NAME=VALUE...]  a new PostgreSQL with its default durability and these settings. $postgres_url is its
-# superuser.
+# superuser, $postgres_programs the folder of its programs.
 start_postgres() {
   local home=$temp/postgres tree=$tools/postgresql as=(env -C "$temp/postgres") owner programs port setting settings=()
   for setting; do settings+=(-c "$setting"); done
@@ -143,7 +143,7 @@ start_postgres() {
       if "${as[@]}" "$programs/pg_isready" -q -h "$home" -p "$port"; then
         servers+=("$job") job=
         # shellcheck disable=SC2034 # for who sourced this
-        postgres_url=postgres://postgres@127.0.0.1:$port/postgres
+        postgres_url=postgres://postgres@127.0.0.1:$port/postgres postgres_programs=$programs
         return
       fi
       sleep 0.1
@@ -195,4 +195,26 @@ start_redis() {
   done
   cat "$home/log" >&2
   die "Redis does not start"
+}
+
+# prepare_python NAME REQUIREMENTS MODULE  a Python with these packages, of which MODULE is one. $python: a program that
+# becomes it.
+prepare_python() {
+  local venv=$tools/$1 wanted=$2 tree=$tools/python3 base wheels pip=(-m pip)
+  python=$venv/run
+  if cmp -s "$wanted" "$venv/requirements.txt" && "$python" -c "import $3" 2>/dev/null; then return; fi
+  say "preparing target/test-tools/$1"
+  rm -rf "$venv"
+  if ! python3 -m venv "$venv" >/dev/null 2>&1; then # no Python, or Debian's without its venv package
+    unpack python3 python3 python3-pip-whl ||
+      die "found no Python. An administrator can install it: apt-get install --no-install-recommends python3-venv"
+    base=$(command -v python3 || echo "$tree/usr/bin/python3")
+    wheels=({"$tree",}/usr/share/python-wheels/pip-*.whl)
+    pip=("${wheels[0]}/pip")
+    LD_LIBRARY_PATH=$(libraries "$tree") "$base" -m venv --without-pip "$venv"
+  fi
+  wrap "$python" "$tree" "$venv/bin/python"
+  run "$python" "${pip[@]}" install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$wanted" ||
+    die "cannot install $wanted"
+  cp "$wanted" "$venv/requirements.txt" # last: it says that the rest is complete
 }
