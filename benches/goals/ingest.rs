@@ -64,7 +64,13 @@ impl Feed {
             fs::write(&file, blob).expect("room on the disk");
             files.push(file);
         }
-        Self { folder: folder.to_owned(), files, bytes, tenant, register }
+        Self {
+            folder: folder.to_owned(),
+            files,
+            bytes,
+            tenant,
+            register,
+        }
     }
 
     pub fn mib(&self) -> f64 {
@@ -97,7 +103,10 @@ pub async fn register(address: &str, feed: &Feed) {
     let request = RegisterTenantRequest {
         tenant_id: feed.tenant.clone(),
         display_name: "Bench".into(),
-        consented_at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
+        consented_at: Some(prost_types::Timestamp {
+            seconds: 1_600_000_000,
+            nanos: 0,
+        }),
     };
     tenants.register_tenant(request).await.expect("registered");
     let mailboxes = feed.register.iter().map(|address| pb::Mailbox {
@@ -172,17 +181,29 @@ pub async fn kept_heavy(
     let python = peers.python(postgres, python_feed).await;
     results.add(
         "durable ingest, 40 % send events, against DuckDB → CSV → \\copy → upsert",
-        Goal::AtLeast { gate: 1.2, aim: 1.5 },
+        Goal::AtLeast {
+            gate: 1.2,
+            aim: 1.5,
+        },
         "x",
         ours.sent.rate() / duckdb,
-        &[("ours, records/s", ours.sent.rate()), ("DuckDB, records/s", duckdb)],
+        &[
+            ("ours, records/s", ours.sent.rate()),
+            ("DuckDB, records/s", duckdb),
+        ],
     );
     results.add(
         "the same against a Python grpc.aio + asyncpg service",
-        Goal::AtLeast { gate: 4.0, aim: 6.0 },
+        Goal::AtLeast {
+            gate: 4.0,
+            aim: 6.0,
+        },
         "x",
         ours.sent.rate() / python,
-        &[("ours, records/s", ours.sent.rate()), ("Python, records/s", python)],
+        &[
+            ("ours, records/s", ours.sent.rate()),
+            ("Python, records/s", python),
+        ],
     );
 }
 
@@ -200,35 +221,49 @@ async fn one_of_ours(postgres: &Postgres, feed: &Feed, results: &mut Results) ->
     let (wal, cpu) = (postgres.wal().await, (server.cpu(), postgres.cpu()));
     let sent = send(&server.address, feed, false).await;
     let per_record = |cpu: Duration| cpu.as_secs_f64() * 1e6 / sent.records as f64;
-    let (own, database) = (per_record(server.cpu() - cpu.0), per_record(postgres.cpu() - cpu.1));
+    let (own, database) = (
+        per_record(server.cpu() - cpu.0),
+        per_record(postgres.cpu() - cpu.1),
+    );
     let wal = postgres.wal().await - wal;
     results.add(
         "server + Postgres CPU per record, 40 % send events",
-        Goal::AtMost { gate: 6.5, aim: 4.5 },
+        Goal::AtMost {
+            gate: 6.5,
+            aim: 4.5,
+        },
         " µs",
         own + database,
         &[("server, µs", own), ("Postgres, µs", database)],
     );
     results.add(
         "memory while ingesting (the most that the server had)",
-        Goal::AtMost { gate: 128.0, aim: 64.0 },
+        Goal::AtMost {
+            gate: 128.0,
+            aim: 64.0,
+        },
         " MiB",
         server.peak_memory(),
         &[],
     );
     let mut connection = postgres.connect("bench_ingest").await;
-    let messages: i64 =
-        postgres::number(&mut connection, "SELECT count(*) FROM attribution").await;
+    let messages: i64 = postgres::number(&mut connection, "SELECT count(*) FROM attribution").await;
     let copied = copied(postgres, &mut connection).await;
     results.add(
         "WAL per message against unindexed COPY of the same rows",
-        Goal::AtMost { gate: 2.6, aim: 2.2 },
+        Goal::AtMost {
+            gate: 2.6,
+            aim: 2.2,
+        },
         "x",
         wal as f64 / copied as f64,
         &[
             ("ours, bytes/message", wal as f64 / messages as f64),
             ("COPY, bytes/message", copied as f64 / messages as f64),
-            ("new or changed evidence per message", sent.kept as f64 / messages as f64),
+            (
+                "new or changed evidence per message",
+                sent.kept as f64 / messages as f64,
+            ),
         ],
     );
     let digest = postgres::number(&mut connection, OURS).await;
@@ -237,12 +272,21 @@ async fn one_of_ours(postgres: &Postgres, feed: &Feed, results: &mut Results) ->
 
 /// Write-ahead log of the rows copied into a table without an index.
 async fn copied(postgres: &Postgres, connection: &mut sqlx::PgConnection) -> i64 {
-    let folder: String = postgres::number(connection, "SELECT current_setting('data_directory')").await;
+    let folder: String =
+        postgres::number(connection, "SELECT current_setting('data_directory')").await;
     let file = format!("{folder}/bench_rows");
-    postgres::run(connection, &format!("COPY attribution TO '{file}' (FORMAT binary)")).await;
+    postgres::run(
+        connection,
+        &format!("COPY attribution TO '{file}' (FORMAT binary)"),
+    )
+    .await;
     postgres::run(connection, "CREATE TABLE bare (LIKE attribution)").await;
     let before = postgres.wal().await;
-    postgres::run(connection, &format!("COPY bare FROM '{file}' (FORMAT binary)")).await;
+    postgres::run(
+        connection,
+        &format!("COPY bare FROM '{file}' (FORMAT binary)"),
+    )
+    .await;
     let copied = postgres.wal().await - before;
     postgres::run(connection, "DROP TABLE bare").await;
     copied
@@ -269,11 +313,19 @@ impl Peers {
         postgres.checkpoint().await;
         let output = Command::new(&self.python)
             .arg(self.folder.join("duckdb_job.py"))
-            .args([&feed.folder, &PathBuf::from(&url), &PathBuf::from(&feed.tenant)])
+            .args([
+                &feed.folder,
+                &PathBuf::from(&url),
+                &PathBuf::from(&feed.tenant),
+            ])
             .output()
             .expect("Python runs");
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let said: Value = serde_json::from_str(&said).expect("JSON");
         self.check(postgres, expected).await;
         let figure = |name: &str| said[name].as_f64().expect("a figure");
@@ -283,7 +335,10 @@ impl Peers {
     async fn check(&self, postgres: &Postgres, expected: &str) {
         let mut connection = postgres.connect("bench_peer").await;
         let theirs: String = postgres::number(&mut connection, THEIRS).await;
-        assert_eq!(theirs, expected, "the peer made other attributions of the same feed");
+        assert_eq!(
+            theirs, expected,
+            "the peer made other attributions of the same feed"
+        );
     }
 
     /// Records per second.
@@ -291,7 +346,10 @@ impl Peers {
         let url = self.database(postgres).await;
         let mut command = Command::new(&self.python);
         let protos = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-        command.arg(self.folder.join("asyncpg_service.py")).arg(protos).arg(&url);
+        command
+            .arg(self.folder.join("asyncpg_service.py"))
+            .arg(protos)
+            .arg(&url);
         let service = Server::start(command);
         postgres.checkpoint().await;
         let sent = send(&service.address, feed, false).await;
@@ -321,11 +379,18 @@ pub async fn realistic(postgres: &Postgres, feed: &Feed, results: &mut Results) 
     let before = parser.cpu();
     let parsed = send(&parser.address, feed, false).await;
     assert_eq!(parsed.records, ours.records);
-    assert_eq!(parsed.kept, ours.kept + ours.repeated, "the same send events");
+    assert_eq!(
+        parsed.kept,
+        ours.kept + ours.repeated,
+        "the same send events"
+    );
     let per_record = |cpu: Duration| cpu.as_secs_f64() * 1e6 / ours.records as f64;
     results.add(
         "durable ingest, 1–5 % send events, against parse-only",
-        Goal::AtLeast { gate: 0.85, aim: 0.95 },
+        Goal::AtLeast {
+            gate: 0.85,
+            aim: 0.95,
+        },
         "x",
         ours.rate() / parsed.rate(),
         &[

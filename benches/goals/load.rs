@@ -53,10 +53,19 @@ impl Client {
     }
 
     /// GetAttribution of these messages, over and over.
-    pub async fn get(&self, tenant: &str, ids: &Arc<Vec<String>>, how_long: Duration, in_flight: usize) -> Run {
+    pub async fn get(
+        &self,
+        tenant: &str,
+        ids: &Arc<Vec<String>>,
+        how_long: Duration,
+        in_flight: usize,
+    ) -> Run {
         closed_loop(how_long, in_flight, |number| {
-            let (client, ids, tenant) =
-                (self.attributions(number), Arc::clone(ids), tenant.to_owned());
+            let (client, ids, tenant) = (
+                self.attributions(number),
+                Arc::clone(ids),
+                tenant.to_owned(),
+            );
             // another corner of the ids for each
             let mut next = number * 7919;
             move |turn| {
@@ -78,10 +87,19 @@ impl Client {
     }
 
     /// LookupAttributions of 1,000 messages each.
-    pub async fn lookup(&self, tenant: &str, ids: &Arc<Vec<String>>, how_long: Duration, in_flight: usize) -> Run {
+    pub async fn lookup(
+        &self,
+        tenant: &str,
+        ids: &Arc<Vec<String>>,
+        how_long: Duration,
+        in_flight: usize,
+    ) -> Run {
         closed_loop(how_long, in_flight, |number| {
-            let (client, ids, tenant) =
-                (self.attributions(number), Arc::clone(ids), tenant.to_owned());
+            let (client, ids, tenant) = (
+                self.attributions(number),
+                Arc::clone(ids),
+                tenant.to_owned(),
+            );
             let chunks = (ids.len() / 1000).max(1);
             move |turn| {
                 let from = (number + turn) % chunks * 1000;
@@ -92,7 +110,10 @@ impl Client {
                 };
                 let mut client = client.clone();
                 async move {
-                    let answer = client.lookup_attributions(request).await.expect("an answer");
+                    let answer = client
+                        .lookup_attributions(request)
+                        .await
+                        .expect("an answer");
                     let answers = answer.into_inner().attributions;
                     assert!(answers.len() == 1000 && !answers[0].agent.is_empty());
                 }
@@ -110,7 +131,10 @@ impl Client {
                 message_ids: some.to_vec(),
                 at_least_revision: 0,
             };
-            client.lookup_attributions(request).await.expect("an answer");
+            client
+                .lookup_attributions(request)
+                .await
+                .expect("an answer");
         }
     }
 }

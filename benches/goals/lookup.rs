@@ -36,7 +36,12 @@ impl Lookups {
     pub async fn start(database: &str, redis: &str, tenant: &str, ids: Vec<String>) -> Self {
         let none = Side::of(Server::sentby(database, "none")).await;
         let answer = one_answer(&none.client, tenant, &ids[0]).await;
-        let fields = [&answer.message_id, &answer.message_key, &answer.agent, &answer.mailbox];
+        let fields = [
+            &answer.message_id,
+            &answer.message_key,
+            &answer.agent,
+            &answer.mailbox,
+        ];
         let fields: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
         Self {
             tenant: tenant.to_owned(),
@@ -52,7 +57,10 @@ impl Lookups {
     /// Calls per second and CPU of the server per call, in µs.
     async fn get(&self, side: &Side, how_long: Duration) -> (f64, f64) {
         let before = side.server.cpu();
-        let run = side.client.get(&self.tenant, &self.ids, how_long, IN_FLIGHT).await;
+        let run = side
+            .client
+            .get(&self.tenant, &self.ids, how_long, IN_FLIGHT)
+            .await;
         let cpu = (side.server.cpu() - before).as_secs_f64() * 1e6;
         (run.rate(), cpu / run.calls as f64)
     }
@@ -73,19 +81,28 @@ impl Lookups {
         for (work, goal, ours, theirs) in [
             (
                 "cached lookup (Redis) against a bare tonic echo",
-                Goal::AtLeast { gate: 0.65, aim: 0.75 },
+                Goal::AtLeast {
+                    gate: 0.65,
+                    aim: 0.75,
+                },
                 redis,
                 echo,
             ),
             (
                 "cached lookup (in-process) against a bare tonic echo",
-                Goal::AtLeast { gate: 0.85, aim: 0.95 },
+                Goal::AtLeast {
+                    gate: 0.85,
+                    aim: 0.95,
+                },
                 memory,
                 echo,
             ),
             (
                 "Postgres lookup, misses coalesced, against one sqlx query a call",
-                Goal::AtLeast { gate: 1.4, aim: 1.7 },
+                Goal::AtLeast {
+                    gate: 1.4,
+                    aim: 1.7,
+                },
                 none,
                 query,
             ),
@@ -99,12 +116,23 @@ impl Lookups {
             results.add(work, goal, "x", ours.0 / theirs.0, &parts);
         }
         for (work, side, unary) in [
-            ("LookupAttributions of 1,000, in-process: server CPU per id against unary", &self.memory, memory.1),
-            ("LookupAttributions of 1,000, Redis: server CPU per id against unary", &self.redis, redis.1),
+            (
+                "LookupAttributions of 1,000, in-process: server CPU per id against unary",
+                &self.memory,
+                memory.1,
+            ),
+            (
+                "LookupAttributions of 1,000, Redis: server CPU per id against unary",
+                &self.redis,
+                redis.1,
+            ),
         ] {
             warm(side).await;
             let before = side.server.cpu();
-            let run = side.client.lookup(&self.tenant, &self.ids, how_long, 8).await;
+            let run = side
+                .client
+                .lookup(&self.tenant, &self.ids, how_long, 8)
+                .await;
             let cpu = (side.server.cpu() - before).as_secs_f64() * 1e6;
             let per_id = cpu / (run.calls as f64 * 1000.0);
             let parts = [
@@ -112,7 +140,10 @@ impl Lookups {
                 ("µs per unary call", unary),
                 ("ids/s", run.rate() * 1000.0),
             ];
-            let goal = Goal::AtMost { gate: 1.0 / 8.0, aim: 1.0 / 12.0 };
+            let goal = Goal::AtMost {
+                gate: 1.0 / 8.0,
+                aim: 1.0 / 12.0,
+            };
             results.add(work, goal, "x", per_id / unary, &parts);
         }
     }
@@ -125,7 +156,11 @@ async fn one_answer(client: &Client, tenant: &str, id: &str) -> Attribution {
         at_least_revision: 0,
     };
     let answer = client.attributions(0).get_attribution(request).await;
-    answer.expect("an answer").into_inner().attribution.expect("an attribution")
+    answer
+        .expect("an answer")
+        .into_inner()
+        .attribution
+        .expect("an attribution")
 }
 
 /// Lookups one at a time, without a cache, in a small and in a large table.
@@ -152,9 +187,16 @@ pub async fn growth(
             let run = side.client.get(tenant, ids, how_long, 1).await;
             p50.push(run.p50.as_secs_f64() * 1e6);
         }
-        let work = format!("{} → {} rows: lookup p50", million(small.1), million(large.1));
+        let work = format!(
+            "{} → {} rows: lookup p50",
+            million(small.1),
+            million(large.1)
+        );
         let parts = [("small, µs", p50[0]), ("large, µs", p50[1])];
-        let goal = Goal::AtMost { gate: 1.6, aim: 1.2 };
+        let goal = Goal::AtMost {
+            gate: 1.6,
+            aim: 1.2,
+        };
         results.add(&work, goal, "x", p50[1] / p50[0], &parts);
     }
 }

@@ -85,7 +85,12 @@ async fn measure(arguments: &[String]) {
     for argument in arguments {
         match argument.as_str() {
             "--bench" => {} // of cargo
-            "--quick" => scale = Scale { rows: scale.rows.max(QUICK.rows), ..QUICK },
+            "--quick" => {
+                scale = Scale {
+                    rows: scale.rows.max(QUICK.rows),
+                    ..QUICK
+                }
+            }
             size if size.starts_with("--size=") => {
                 let millions = size["--size=".len()..].trim_end_matches('M');
                 scale.rows = millions.parse::<u64>().expect("--size=10M") * 1_000_000;
@@ -139,7 +144,11 @@ async fn reads(
     if wants("range") {
         // of more rows only the first million
         let rows = scale.rows.min(1_000_000);
-        let range = Range { database: large, tenant, rows };
+        let range = Range {
+            database: large,
+            tenant,
+            rows,
+        };
         range.rounds(scale.rounds, results).await;
     }
     if wants("growth") {
@@ -158,7 +167,11 @@ async fn ingest(postgres: &Postgres, temp: &Path, scale: &Scale, results: &mut R
     let feed = Feed::write(&temp.join("kept-heavy"), scale.kept_heavy, 1.5);
     let python_feed = Feed::write(&temp.join("python"), scale.python, 1.5);
     let realistic = Feed::write(&temp.join("realistic"), scale.realistic, 30.0);
-    eprintln!("feeds: {:.0} MiB with 40 % send events, {:.0} MiB with 3 %", feed.mib(), realistic.mib());
+    eprintln!(
+        "feeds: {:.0} MiB with 40 % send events, {:.0} MiB with 3 %",
+        feed.mib(),
+        realistic.mib()
+    );
     for _ in 0..scale.rounds {
         ingest::kept_heavy(postgres, &feed, &python_feed, &peers, results).await;
         ingest::realistic(postgres, &realistic, results).await;

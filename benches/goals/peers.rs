@@ -7,8 +7,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::borrow::Cow;
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tokio::net::TcpListener;
-use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, task::{Context, Poll}};
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -29,7 +35,10 @@ pub async fn serve(name: &str, arguments: &[String]) {
         "echo" => listen(Echo(canned(arguments))).await,
         "query" => {
             let pool = PgPoolOptions::new().max_connections(8);
-            listen(OneQuery(pool.connect(&arguments[0]).await.expect("a database"))).await;
+            listen(OneQuery(
+                pool.connect(&arguments[0]).await.expect("a database"),
+            ))
+            .await;
         }
         "parse" => listen(ParseOnly).await,
         _ => panic!("no peer {name}"),
@@ -39,7 +48,10 @@ pub async fn serve(name: &str, arguments: &[String]) {
 async fn listen(peer: impl Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
-    eprintln!("{}", serde_json::json!({"message": "serving", "address": address.to_string()}));
+    eprintln!(
+        "{}",
+        serde_json::json!({"message": "serving", "address": address.to_string()})
+    );
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     // the same sizes as ours
     let server = Server::builder()
@@ -93,8 +105,7 @@ impl<P: Peer> Service<http::Request<Body>> for Method<P> {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let method = self.clone();
         Box::pin(async move {
-            let mut grpc = Grpc::new(ProstCodec::default())
-                .max_decoding_message_size(MAX_MESSAGE);
+            let mut grpc = Grpc::new(ProstCodec::default()).max_decoding_message_size(MAX_MESSAGE);
             Ok(grpc.unary(method, request).await)
         })
     }
@@ -127,7 +138,10 @@ fn canned(fields: &[String]) -> pb::Attribution {
         verdict: pb::Verdict::Attributed.into(),
         basis: pb::Basis::MailboxSendAs.into(),
         confirmed: true,
-        sent_at: Some(prost_types::Timestamp { seconds: 1_772_409_600, nanos: 0 }),
+        sent_at: Some(prost_types::Timestamp {
+            seconds: 1_772_409_600,
+            nanos: 0,
+        }),
         revision: 1,
         ..pb::Attribution::default()
     }
@@ -173,7 +187,10 @@ impl Peer for OneQuery {
             message_key: row.message_key.to_string(),
             agent: row.agent.unwrap_or_default(),
             mailbox: row.mailbox.unwrap_or_default(),
-            sent_at: Some(prost_types::Timestamp { seconds: row.sent_at, nanos: 0 }),
+            sent_at: Some(prost_types::Timestamp {
+                seconds: row.sent_at,
+                nanos: 0,
+            }),
             confirmed: row.confirmed,
             revision: row.revision.cast_unsigned(),
             verdict: pb::Verdict::Attributed.into(),

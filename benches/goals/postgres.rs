@@ -15,7 +15,10 @@ impl Postgres {
     /// `url`: its superuser.
     pub async fn at(url: &str) -> Self {
         let (url, _) = url.rsplit_once('/').expect("a database");
-        let mut this = Self { url: url.to_owned(), postmaster: 0 };
+        let mut this = Self {
+            url: url.to_owned(),
+            postmaster: 0,
+        };
         let mut connection = this.connect("postgres").await;
         let backend: i32 = number(&mut connection, "SELECT pg_backend_pid()").await;
         let stat = fs::read_to_string(format!("/proc/{backend}/stat")).expect("it runs here");
@@ -37,7 +40,11 @@ impl Postgres {
     /// An empty database; with the tables of sentby if `migrated`.
     pub async fn create(&self, name: &str, migrated: bool) -> String {
         let mut connection = self.connect("postgres").await;
-        run(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        run(
+            &mut connection,
+            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        )
+        .await;
         run(&mut connection, &format!("CREATE DATABASE {name}")).await;
         let url = self.database(name);
         if migrated {
@@ -45,14 +52,22 @@ impl Postgres {
                 .args(["migrate", "--database", &url])
                 .output()
                 .expect("it runs");
-            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            assert!(
+                done.status.success(),
+                "{}",
+                String::from_utf8_lossy(&done.stderr)
+            );
         }
         url
     }
 
     pub async fn drop(&self, name: &str) {
         let mut connection = self.connect("postgres").await;
-        run(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        run(
+            &mut connection,
+            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        )
+        .await;
     }
 
     /// From here on no page is written whole again that was before.
@@ -138,5 +153,10 @@ fn time(seconds: i64) -> String {
     let date = time::Date::from_julian_day(2_440_588 + day).expect("a date");
     let rest = seconds.rem_euclid(86_400);
     let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{}-{:02}-{:02} {h:02}:{m:02}:{s:02}+00", date.year(), u8::from(date.month()), date.day())
+    format!(
+        "{}-{:02}-{:02} {h:02}:{m:02}:{s:02}+00",
+        date.year(),
+        u8::from(date.month()),
+        date.day()
+    )
 }

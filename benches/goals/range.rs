@@ -8,7 +8,11 @@ use crate::{
 };
 use prost_types::Timestamp;
 use sentby::pb::{ListAttributionsRequest, StreamAttributionsRequest};
-use sqlx::{Connection as _, Decode, PgConnection, Postgres, Type, error::BoxDynError, postgres::{PgTypeInfo, PgValueRef}};
+use sqlx::{
+    Connection as _, Decode, PgConnection, Postgres, Type,
+    error::BoxDynError,
+    postgres::{PgTypeInfo, PgValueRef},
+};
 use std::time::{Duration, Instant};
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
@@ -67,7 +71,10 @@ pub struct Range<'a> {
 
 impl Range<'_> {
     fn start(&self) -> Timestamp {
-        Timestamp { seconds: SEEDED_FROM, nanos: 0 }
+        Timestamp {
+            seconds: SEEDED_FROM,
+            nanos: 0,
+        }
     }
 
     fn end(&self) -> Timestamp {
@@ -78,16 +85,25 @@ impl Range<'_> {
     pub async fn rounds(&self, rounds: usize, results: &mut Results) {
         let server = Server::sentby(self.database, "memory");
         let client = Client::connect(&server.address).await;
-        let mut peer = PgConnection::connect(self.database).await.expect("it is there");
+        let mut peer = PgConnection::connect(self.database)
+            .await
+            .expect("it is there");
         // the peer has no limit: without this Postgres would sort it all on the disk
-        crate::postgres::run(&mut peer, "SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off").await;
+        crate::postgres::run(
+            &mut peer,
+            "SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off",
+        )
+        .await;
         for _ in 0..rounds {
             let ours = self.stream(&client).await;
             let theirs = self.fetch(&mut peer).await;
             let rate = |time: Duration| self.rows as f64 / time.as_secs_f64();
             results.add(
                 "StreamAttributions rows/s against a bare sqlx fetch",
-                Goal::AtLeast { gate: 0.65, aim: 0.8 },
+                Goal::AtLeast {
+                    gate: 0.65,
+                    aim: 0.8,
+                },
                 "x",
                 rate(ours) / rate(theirs),
                 &[("ours, rows/s", rate(ours)), ("sqlx, rows/s", rate(theirs))],
@@ -97,7 +113,10 @@ impl Range<'_> {
             }
         }
         let work = format!("memory while streaming {} M rows", self.rows as f64 / 1e6);
-        let goal = Goal::AtMost { gate: 128.0, aim: 64.0 };
+        let goal = Goal::AtMost {
+            gate: 128.0,
+            aim: 64.0,
+        };
         results.add(&work, goal, " MiB", server.peak_memory(), &[]);
     }
 
@@ -153,7 +172,10 @@ impl Range<'_> {
         });
         results.add(
             "a page at depth 900,000 against the first page",
-            Goal::AtMost { gate: 1.3, aim: 1.05 },
+            Goal::AtMost {
+                gate: 1.3,
+                aim: 1.05,
+            },
             "x",
             deep / first,
             &[("first, ms", first), ("deep, ms", deep)],

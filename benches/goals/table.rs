@@ -5,8 +5,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 /// Which way is better, and how far it has to be.
 #[derive(Clone, Copy)]
 pub enum Goal {
-    AtLeast { gate: f64, aim: f64 },
-    AtMost { gate: f64, aim: f64 },
+    AtLeast {
+        gate: f64,
+        aim: f64,
+    },
+    AtMost {
+        gate: f64,
+        aim: f64,
+    },
     /// Of interest beside the goals.
     Told,
 }
@@ -31,10 +37,22 @@ impl Results {
     }
 
     /// One round of a work. `unit`: `x` for a ratio.
-    pub fn add(&mut self, work: &str, goal: Goal, unit: &'static str, value: f64, parts: &[(&str, f64)]) {
-        let parts: BTreeMap<String, f64> =
-            parts.iter().map(|(name, figure)| ((*name).to_owned(), *figure)).collect();
-        let told: Vec<String> = parts.iter().map(|(name, figure)| format!("{name} {}", short(*figure))).collect();
+    pub fn add(
+        &mut self,
+        work: &str,
+        goal: Goal,
+        unit: &'static str,
+        value: f64,
+        parts: &[(&str, f64)],
+    ) {
+        let parts: BTreeMap<String, f64> = parts
+            .iter()
+            .map(|(name, figure)| ((*name).to_owned(), *figure))
+            .collect();
+        let told: Vec<String> = parts
+            .iter()
+            .map(|(name, figure)| format!("{name} {}", short(*figure)))
+            .collect();
         eprintln!("  {work}: {}{unit} ({})", short(value), told.join(", "));
         let known = self.lines.iter_mut().find(|line| line.work == work);
         match known {
@@ -72,12 +90,25 @@ impl Results {
                 short(sorted[sorted.len() - 1]),
             );
         }
-        text.push_str("\nEvery run, in the order of the rounds:\n\n| work | figure | runs |\n|---|---|---|\n");
+        text.push_str(
+            "\nEvery run, in the order of the rounds:\n\n| work | figure | runs |\n|---|---|---|\n",
+        );
         for line in &self.lines {
-            let _ = writeln!(text, "| {} | **result** | {} |", line.work, row(&line.values));
-            let Some(first) = line.parts.first() else { continue };
+            let _ = writeln!(
+                text,
+                "| {} | **result** | {} |",
+                line.work,
+                row(&line.values)
+            );
+            let Some(first) = line.parts.first() else {
+                continue;
+            };
             for name in first.keys() {
-                let values: Vec<f64> = line.parts.iter().filter_map(|parts| parts.get(name).copied()).collect();
+                let values: Vec<f64> = line
+                    .parts
+                    .iter()
+                    .filter_map(|parts| parts.get(name).copied())
+                    .collect();
                 let _ = writeln!(text, "| | {name} | {} |", row(&values));
             }
         }
@@ -110,7 +141,11 @@ fn judge(goal: Goal, median: f64) -> (String, String, &'static str) {
         (_, true) => "gate held",
         _ => "**missed**",
     };
-    (format!("{sign} {}", short(gate)), format!("{sign} {}", short(aim)), verdict)
+    (
+        format!("{sign} {}", short(gate)),
+        format!("{sign} {}", short(aim)),
+        verdict,
+    )
 }
 
 /// Three digits that count.
