@@ -18,7 +18,7 @@ def reason(error):  # a name to branch on; none where it was not sentby that ans
 
 for file in files:
     batch = Request(tenant_id=tenant, content=open(file, "rb").read())
-    for wait in 1, 2, 4, 8, 16, None:  # seconds, more or less
+    for wait in 1, 2, 4, 8, 16, None:  # seconds, or a little more
         try:
             counts = post(batch, timeout=60).counts
             print(f"{file}:", ", ".join(f"{of.name} {getattr(counts, of.name)}" for of in counts.DESCRIPTOR.fields))
@@ -26,4 +26,4 @@ for file in files:
         except grpc.RpcError as error:  # stored or not, who knows: sent again, the stored state will be the same
             if wait is None or error.code().name not in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"):
                 sys.exit(f"{file}: {error.code().name} {reason(error)}: {error.details()}")
-            time.sleep(wait * random.uniform(0.5, 1.5))
+            time.sleep(wait * random.uniform(1, 1.5))  # never sooner than RetryInfo says: a second

@@ -8,7 +8,8 @@
 //! A collector posts a content blob with `IngestAuditBatch`, or many with
 //! `StreamAuditBatches` (`grpc/ingest_stream.rs`), where each goes the same way.
 //!
-//! 1. [`grpc`] checks the fields of the request and calls the use case, in a task that the
+//! 1. Its bytes are read when there is room for them (`grpc/inbox.rs`, `app/admission.rs`).
+//!    [`grpc`] checks the fields of the request and calls the use case, in a task that the
 //!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]). A typed event
 //!    becomes the record that it stands for (`grpc/send_event.rs`).
 //! 2. A batch whose request id is known is answered as the first time (`app/receipt.rs`).
@@ -17,8 +18,9 @@
 //!    matter, or a problem that fails alone (`audit/mod.rs`): its bytes go into quarantine
 //!    (`app/quarantine.rs`), from where a later decoder may take them in
 //!    (`app/retry_quarantined_records.rs`).
-//! 3. In one transaction ([`store::Store::begin`]) the tenant's row is locked, its consent
-//!    checked, and the stored messages that the batch touches are read ([`store::Tx`]).
+//! 3. It waits for its turn with other batches of the tenant (`app/rounds.rs`). What waits is
+//!    written together: in one transaction ([`store::Store::begin`]) the tenant's row is locked, its consent
+//!    checked, and the stored messages that the batches touch are read ([`store::Tx`]).
 //! 4. What the events teach about people and mailboxes joins the tenant's directory
 //!    (`app/directories.rs`, [`domain::lesson`]); [`domain::Gathering`] adds them to the
 //!    evidence of each message and judges it: [`domain::attribute()`], a pure function of two

@@ -53,7 +53,8 @@ fn unknown_names_are_errors_that_name_the_nearest() {
         error,
         "environment variable SENTBY_DATABSE: there is no such setting, did you mean \
          SENTBY_DATABASE? Known: SENTBY_DATABASE, SENTBY_LISTEN, SENTBY_INSECURE, \
-         SENTBY_KEY_FILE, SENTBY_CACHE, SENTBY_CACHE_CA_FILE, SENTBY_CACHE_ENTRIES, SENTBY_LOG, \
+         SENTBY_KEY_FILE, SENTBY_CACHE, SENTBY_CACHE_CA_FILE, SENTBY_CACHE_ENTRIES, \
+         SENTBY_INGEST_MEMORY, SENTBY_LOG, \
          SENTBY_LOG_FORMAT, SENTBY_CONFIG"
     );
     let (_dir, path) = file("listn = '127.0.0.1:1'");

@@ -5,7 +5,7 @@
 //! bytes, which stay accounted for until the batch is written. Then tonic sees an empty
 //! message in its place, and the handler takes the real one from the [`Inbox`].
 
-use super::{layers::LONGEST, status};
+use super::{buffer::Buffer, layers::LONGEST, status};
 use crate::{
     app::{
         self,
@@ -14,7 +14,7 @@ use crate::{
     },
     pb::{IngestAuditBatchRequest, StreamAuditBatchesRequest},
 };
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use futures_util::stream;
 use http::Request;
 use http_body::Frame;
@@ -192,19 +192,19 @@ impl Reader {
         if let Some(Err(Overloaded)) = self.stream {
             return self.end(Err(status::overloaded()));
         }
-        let mut head = BytesMut::new();
+        let mut head = Buffer::new(HEAD);
         while head.len() < HEAD {
             self.read_into(&mut head, HEAD).await?;
             if self.ended {
                 // tonic knows how a body ends that ends too early
-                head.truncate(1);
-                return Ok((!head.is_empty()).then(|| head.freeze()));
+                return Ok((head.len() > 0).then(|| Bytes::from_static(&EMPTY[..1])));
             }
         }
+        let head = head.freeze();
         let length = (&head[1..]).get_u32();
         if head[0] != 0 || length as usize > super::MAX_INGEST_BYTES {
             // tonic refuses it by its head
-            return self.end(Ok(Some(head.freeze())));
+            return self.end(Ok(Some(head)));
         }
         let admitted = match self.stream {
             Some(_) => self.admission.wait(length).await,
@@ -229,7 +229,7 @@ impl Reader {
 
     /// `None`: the body ends before the message.
     async fn message(&mut self, length: usize) -> Result<Option<Bytes>, Status> {
-        let mut message = BytesMut::with_capacity(length);
+        let mut message = Buffer::new(length);
         while message.len() < length {
             self.read_into(&mut message, length).await?;
             if self.ended {
@@ -240,7 +240,7 @@ impl Reader {
     }
 
     /// More bytes, up to `length` of them in all.
-    async fn read_into(&mut self, message: &mut BytesMut, length: usize) -> Result<(), Status> {
+    async fn read_into(&mut self, message: &mut Buffer, length: usize) -> Result<(), Status> {
         if self.rest.is_empty() {
             match self.body.frame().await {
                 Some(frame) => self.rest = frame?.into_data().unwrap_or_default(),
@@ -248,7 +248,7 @@ impl Reader {
             }
         }
         let missing = length - message.len();
-        message.extend_from_slice(&self.rest.split_to(missing.min(self.rest.len())));
+        message.extend(&self.rest.split_to(missing.min(self.rest.len())));
         if self.rest.is_empty() {
             // a piece is as large as the buffer that it was read into
             self.rest = Bytes::new();

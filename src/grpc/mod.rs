@@ -4,7 +4,7 @@
 //! | file | |
 //! |---|---|
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
-//! | `inbox.rs` | batches are read when there is room for them |
+//! | `inbox.rs`, `buffer.rs` | batches are read when there is room for them |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
 //! | `attribution_stream.rs` | a range as chunks on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
@@ -16,6 +16,7 @@
 
 mod attribution_service;
 mod attribution_stream;
+mod buffer;
 mod convert;
 pub mod health;
 mod inbox;

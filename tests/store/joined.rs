@@ -99,7 +99,7 @@ fn overlapping(n: u128) -> Vec<u8> {
     for m in n..n + 5 {
         let id = format!("<J{m}@x>");
         records.push(Record::mailbox_side(2 * m + 1, ANNA, &id, AT).json());
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             records.push(Record::agent_side(2 * m + 2, ANNA, &id, AT).json());
         }
     }
