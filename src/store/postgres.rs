@@ -10,8 +10,10 @@ use super::{
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
 use sqlx::{
     PgConnection, Pool, Postgres,
-    postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult},
-    query, query_as,
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult},
+    query,
+    query::Query,
+    query_as,
 };
 use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
@@ -61,14 +63,24 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
     ))
 }
 
-const ADD_MESSAGES: &str = concat!(
+/// New messages from which on they are copied. A row has some 400 bytes: see [`copy`].
+const COPIED: usize = 500;
+
+const COPY_MESSAGES: &str = concat!(
     "COPY attribution (",
     queries::answer_columns!(),
     ", evidence) FROM STDIN (FORMAT binary)"
 );
 
-/// Arrays, one a column: the text and so the plan are the same for any number of rows. The
-/// message id belongs to the key and is never another.
+/// Arrays, one a column: the text and so the plan are the same for any number of rows.
+const ADD_MESSAGES: &str = "INSERT INTO attribution (tenant_id, message_key, sent_at, revision, \
+     verdict, basis, agent, agent_object_id, mailbox, candidates, confirmed, contradicted, \
+     listed, evidence, message_id) \
+     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[], \
+     $6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::boolean[], \
+     $12::boolean[], $13::boolean[], $14::bytea[], $15::text[])";
+
+/// The message id belongs to the key and is never another.
 ///
 /// The tenant is an array too, and compared by `ANY`: so the one way that [`WRITER`] leaves is
 /// to look each row up by the whole primary key. With `tenant_id = $1`, or by `=` alone, a plan
@@ -120,6 +132,33 @@ const PUT_AUDIT_BATCHES: &str = concat!(
      $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[])"
 );
 
+/// A statement over arrays with all columns but the message id, which belongs to the key.
+fn with_columns(
+    statement: &'static str,
+    tenant: TenantId,
+    rows: &[AttributionRow<'_>],
+) -> Query<'static, Postgres, PgArguments> {
+    let texts = |of: for<'r> fn(&'r AttributionRow<'_>) -> Option<&'r str>| {
+        rows.iter().map(of).collect::<Vec<Option<&str>>>()
+    };
+    let flags = |of: fn(&AttributionRow<'_>) -> bool| rows.iter().map(of).collect::<Vec<bool>>();
+    query(statement)
+        .bind(vec![tenant.0; rows.len()]) // $1
+        .bind(rows.iter().map(|r| r.message_key).collect::<Vec<Uuid>>()) // $2
+        .bind(rows.iter().map(|r| r.sent_at).collect::<Vec<Micros>>()) // $3
+        .bind(rows.iter().map(|r| r.revision).collect::<Vec<i64>>()) // $4
+        .bind(rows.iter().map(|r| r.verdict).collect::<Vec<&str>>()) // $5
+        .bind(texts(|r| r.basis)) // $6
+        .bind(texts(|r| r.agent)) // $7
+        .bind(rows.iter().map(|r| r.agent_object_id).collect::<Vec<_>>()) // $8
+        .bind(texts(|r| r.mailbox)) // $9
+        .bind(texts(|r| r.candidates.as_deref())) // $10
+        .bind(flags(|r| r.confirmed)) // $11
+        .bind(flags(|r| r.contradicted)) // $12
+        .bind(flags(|r| r.listed)) // $13
+        .bind(rows.iter().map(|r| &r.evidence[..]).collect::<Vec<_>>()) // $14
+}
+
 impl Engine for Postgres {
     const BEGIN: &'static str = "BEGIN";
     const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
@@ -160,7 +199,14 @@ impl Engine for Postgres {
         messages: &[Message],
     ) -> Result<(), sqlx::Error> {
         let rows = messages.iter().map(|m| AttributionRow::of(tenant, m));
-        copy::copy(connection, ADD_MESSAGES, 15, rows, |row, of| {
+        if messages.len() < COPIED {
+            let rows: Vec<AttributionRow<'_>> = rows.collect();
+            let ids: Vec<Option<&str>> = rows.iter().map(|r| r.message_id).collect();
+            let statement = with_columns(ADD_MESSAGES, tenant, &rows).bind(ids); // $15
+            statement.execute(connection).await?;
+            return Ok(());
+        }
+        copy::copy(connection, COPY_MESSAGES, 15, rows, |row, of| {
             row.put(of.tenant_id)?
                 .put(of.message_key)?
                 .put(of.message_id)?
@@ -189,26 +235,7 @@ impl Engine for Postgres {
     ) -> Result<u64, sqlx::Error> {
         let rows = messages.iter().map(|m| AttributionRow::of(tenant, m));
         let rows: Vec<AttributionRow<'_>> = rows.collect();
-        let texts = |of: for<'r> fn(&'r AttributionRow<'_>) -> Option<&'r str>| {
-            rows.iter().map(of).collect::<Vec<Option<&str>>>()
-        };
-        let flags =
-            |of: fn(&AttributionRow<'_>) -> bool| rows.iter().map(of).collect::<Vec<bool>>();
-        let done = query(REPLACE_MESSAGES)
-            .bind(vec![tenant.0; rows.len()]) // $1
-            .bind(rows.iter().map(|r| r.message_key).collect::<Vec<Uuid>>()) // $2
-            .bind(rows.iter().map(|r| r.sent_at).collect::<Vec<Micros>>()) // $3
-            .bind(rows.iter().map(|r| r.revision).collect::<Vec<i64>>()) // $4
-            .bind(rows.iter().map(|r| r.verdict).collect::<Vec<&str>>()) // $5
-            .bind(texts(|r| r.basis)) // $6
-            .bind(texts(|r| r.agent)) // $7
-            .bind(rows.iter().map(|r| r.agent_object_id).collect::<Vec<_>>()) // $8
-            .bind(texts(|r| r.mailbox)) // $9
-            .bind(texts(|r| r.candidates.as_deref())) // $10
-            .bind(flags(|r| r.confirmed)) // $11
-            .bind(flags(|r| r.contradicted)) // $12
-            .bind(flags(|r| r.listed)) // $13
-            .bind(rows.iter().map(|r| &r.evidence[..]).collect::<Vec<_>>()) // $14
+        let done = with_columns(REPLACE_MESSAGES, tenant, &rows)
             .execute(connection)
             .await?;
         Ok(done.rows_affected())
