@@ -65,16 +65,16 @@ impl Lookups {
         (run.rate(), cpu / run.calls as f64)
     }
 
+    async fn warm(&self, side: &Side) {
+        side.client.warm(&self.tenant, &self.ids).await;
+    }
+
     /// One round: everything once, in turn.
     pub async fn round(&self, how_long: Duration, results: &mut Results) {
-        let warm = |side: &Side| {
-            let client = side.client.clone();
-            async move { client.warm(&self.tenant, &self.ids).await }
-        };
         let echo = self.get(&self.echo, how_long).await;
-        warm(&self.redis).await;
+        self.warm(&self.redis).await;
         let redis = self.get(&self.redis, how_long).await;
-        warm(&self.memory).await;
+        self.warm(&self.memory).await;
         let memory = self.get(&self.memory, how_long).await;
         let query = self.get(&self.query, how_long).await;
         let none = self.get(&self.none, how_long).await;
@@ -115,19 +115,24 @@ impl Lookups {
             ];
             results.add(work, goal, "x", ours.0 / theirs.0, &parts);
         }
+        self.thousands(how_long, (memory.1, redis.1), results).await;
+    }
+
+    /// LookupAttributions of 1,000; `unary`: µs of a call, in-process and by Redis.
+    async fn thousands(&self, how_long: Duration, unary: (f64, f64), results: &mut Results) {
         for (work, side, unary) in [
             (
                 "LookupAttributions of 1,000, in-process: server CPU per id against unary",
                 &self.memory,
-                memory.1,
+                unary.0,
             ),
             (
                 "LookupAttributions of 1,000, Redis: server CPU per id against unary",
                 &self.redis,
-                redis.1,
+                unary.1,
             ),
         ] {
-            warm(side).await;
+            self.warm(side).await;
             let before = side.server.cpu();
             let run = side
                 .client

@@ -25,7 +25,15 @@ pub struct Admission {
 /// Holds room until it is dropped.
 #[derive(Debug)]
 pub struct Admitted {
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    /// Gives back what goes beyond so many bytes.
+    pub(super) fn keep(&mut self, bytes: usize) {
+        let too_much = self.room.num_permits().saturating_sub(bytes);
+        drop(self.room.split(too_much));
+    }
 }
 
 /// There is no room now.
@@ -46,13 +54,13 @@ impl Admission {
     pub async fn wait(&self, bytes: u32) -> Result<Admitted, Overloaded> {
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
         let room = room.map_err(|_| Overloaded)?;
-        Ok(Admitted { _room: room })
+        Ok(Admitted { room })
     }
 
     /// The same with an end to it, and if not too many others wait already.
     pub async fn ask(&self, bytes: u32) -> Result<Admitted, Overloaded> {
         if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
-            return Ok(Admitted { _room: room });
+            return Ok(Admitted { room });
         }
         let _place = self.waiting.try_acquire().map_err(|_| Overloaded)?;
         let room = timeout(PATIENCE, self.wait(bytes)).await;
@@ -63,7 +71,7 @@ impl Admission {
     pub fn stream(&self) -> Result<Admitted, Overloaded> {
         let place = Arc::clone(&self.streams).try_acquire_owned();
         let place = place.map_err(|_| Overloaded)?;
-        Ok(Admitted { _room: place })
+        Ok(Admitted { room: place })
     }
 }
 
@@ -85,6 +93,18 @@ mod tests {
         drop(first);
         drop(large.await.expect("room"));
         small.await.expect("room");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_is_room_for_others() {
+        let admission = Admission::new(10);
+        let mut first = admission.ask(10).await.expect("room");
+        first.keep(30);
+        assert_eq!(admission.room.available_permits(), 0);
+        first.keep(4);
+        let second = admission.ask(6).await.expect("room");
+        drop((first, second));
+        assert_eq!(admission.room.available_permits(), 10);
     }
 
     #[tokio::test]

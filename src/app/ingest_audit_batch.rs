@@ -3,6 +3,7 @@
 pub use super::prepared::MAX_RECORDS;
 use super::{
     App, Error, Result,
+    admission::Admitted,
     prepared::{Prepared, prepare},
     receipt::Label,
     rounds::Ready,
@@ -48,6 +49,16 @@ impl Ingested {
 
 impl App {
     pub async fn ingest_audit_batch(self: &Arc<Self>, batch: Batch) -> Result<Ingested> {
+        self.ingest_admitted(batch, None).await
+    }
+
+    /// The same of a batch that has room, which is free when it is written; most of it as soon
+    /// as the batch is decoded.
+    pub async fn ingest_admitted(
+        self: &Arc<Self>,
+        batch: Batch,
+        mut room: Option<Admitted>,
+    ) -> Result<Ingested> {
         let (tenant, validate_only) = (batch.tenant, batch.validate_only);
         let secret = Arc::clone(self.secret().await?);
         let (batch, label) = {
@@ -70,6 +81,9 @@ impl App {
         }
         if validate_only {
             return self.validate(tenant, prepared).await;
+        }
+        if let Some(room) = &mut room {
+            room.keep(prepared.size());
         }
         let prepared = Arc::new(prepared);
         self.write(tenant, Ready { prepared, label }).await

@@ -57,7 +57,20 @@ pub(super) fn prepare(batch: &Batch, secret: &Secret) -> super::Result<Prepared>
     Ok(prepared)
 }
 
+/// Bytes of a send event in memory with its place in the tables that it goes through, about.
+const EVENT: usize = 1_500;
+
 impl Prepared {
+    /// Bytes of memory, about.
+    pub(super) fn size(&self) -> usize {
+        let copies = self
+            .quarantined
+            .iter()
+            .filter_map(|record| record.bytes.as_ref());
+        let copied: usize = copies.map(|bytes| bytes.len()).sum();
+        (self.sends + self.admin_changes.len()) * EVENT + copied
+    }
+
     pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> {
         let events = self.events.values().flat_map(|(_, events)| events);
         events.map(AsRef::as_ref)

@@ -2,6 +2,7 @@
 
 use super::{Cached, Scope};
 use crate::domain::{Generation, MessageKey, TenantId};
+use foldhash::fast::RandomState;
 use moka::{Expiry, ops::compute::Op, sync::Cache as Moka};
 use std::time::{Duration, Instant};
 
@@ -11,16 +12,22 @@ pub const FOUND: Duration = Duration::from_secs(10);
 /// "Nothing is stored" is wrong as soon as a record arrives.
 const ABSENT: Duration = Duration::from_secs(2);
 
+/// Entries that there is a table for from the start: growing it later stops who writes.
+const GROWN: usize = 100_000;
+
 type Key = (TenantId, Generation, MessageKey);
 
 #[derive(Debug)]
-pub struct MemoryCache(Moka<Key, Cached>);
+pub struct MemoryCache(Moka<Key, Cached, RandomState>);
 
 impl MemoryCache {
     /// Keeps at most this many messages, about 500 bytes each.
     pub fn new(entries: u64) -> Self {
-        let cache = Moka::builder().max_capacity(entries).expire_after(Ttl);
-        Self(cache.build())
+        let cache = Moka::builder()
+            .max_capacity(entries)
+            .initial_capacity(usize::try_from(entries).map_or(GROWN, |entries| entries.min(GROWN)))
+            .expire_after(Ttl);
+        Self(cache.build_with_hasher(RandomState::default()))
     }
 
     pub(super) fn get(&self, scope: &Scope, key: MessageKey) -> Option<Cached> {

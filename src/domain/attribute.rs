@@ -9,7 +9,8 @@ use super::{
     actor::{is_account_sid, is_puid},
     lesson::NamedBy,
 };
-use std::collections::{BTreeSet, HashMap};
+use foldhash::{HashMap, HashMapExt as _};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// One event as the rule sees it.

@@ -5,10 +5,8 @@ use super::{
     actor::service_account,
     lesson::{AccountNow, Lessons, NamedBy, Seen},
 };
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use foldhash::HashMap;
+use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
 
 /// Longest address that SMTP allows.

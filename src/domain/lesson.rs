@@ -8,10 +8,8 @@
 //! Then each record is taken at its word.
 
 use super::{Identity, SendEvent, Timestamp, directory::has_domain};
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, HashMap},
-};
+use foldhash::HashMap;
+use std::{cmp::Reverse, collections::BTreeSet};
 use uuid::Uuid;
 
 /// Where a record names the address. What is better known comes first.

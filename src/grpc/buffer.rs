@@ -18,7 +18,12 @@ impl Buffer {
     pub(super) fn new(length: usize) -> Self {
         let pages = (length >= LARGE).then(|| MmapMut::map_anon(length));
         match pages {
-            Some(Ok(pages)) => Self::Large { pages, filled: 0 },
+            Some(Ok(pages)) => {
+                // a thousand fewer faults; a system that has no large pages does without
+                #[cfg(target_os = "linux")]
+                let _ = pages.advise(memmap2::Advice::HugePage);
+                Self::Large { pages, filled: 0 }
+            }
             // the system has no room for it apart; the allocator may still have
             Some(Err(_)) | None => Self::Small(BytesMut::with_capacity(length)),
         }

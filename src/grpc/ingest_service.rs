@@ -129,11 +129,7 @@ impl Handler {
     ) -> Result<pb::IngestAuditBatchResponse, Status> {
         let batch = batch(request)?;
         let ingested = self
-            .run(|app| async move {
-                let ingested = app.ingest_audit_batch(batch).await;
-                drop(admitted);
-                ingested
-            })
+            .run(|app| async move { app.ingest_admitted(batch, Some(admitted)).await })
             .await?;
         Ok(pb_ingested(ingested))
     }
