@@ -2,7 +2,7 @@
 
 use crate::{
     postgres::{self, Postgres},
-    process::Server,
+    process::{self, Server},
     table::{Goal, Results},
 };
 use bytes::Bytes;
@@ -27,7 +27,7 @@ use tonic::transport::{Channel, Endpoint};
 /// Records of one batch: about 8 MB.
 const BATCH: usize = 5_000;
 /// Batches in flight.
-const IN_FLIGHT: usize = 6;
+const IN_FLIGHT: usize = 8;
 
 /// Content blobs in a folder.
 pub struct Feed {
@@ -84,6 +84,8 @@ pub struct Sent {
     pub kept: u64,
     pub repeated: u64,
     pub time: Duration,
+    /// What the client itself took of the processors.
+    pub client: Duration,
 }
 
 impl Sent {
@@ -130,7 +132,7 @@ pub async fn send(address: &str, feed: &Feed, validate_only: bool) -> Sent {
         clients.push(client.max_encoding_message_size(16 << 20));
     }
     let slots = Arc::new(Semaphore::new(IN_FLIGHT));
-    let start = Instant::now();
+    let (start, client) = (Instant::now(), process::own_cpu());
     let mut calls = Vec::new();
     for (number, file) in feed.files.iter().enumerate() {
         let slot = Arc::clone(&slots).acquire_owned().await.expect("open");
@@ -156,6 +158,7 @@ pub async fn send(address: &str, feed: &Feed, validate_only: bool) -> Sent {
         assert_eq!(counts.quarantined, 0, "nothing of this feed is broken");
     }
     sent.time = start.elapsed();
+    sent.client = process::own_cpu() - client;
     sent
 }
 
@@ -234,7 +237,11 @@ async fn one_of_ours(postgres: &Postgres, feed: &Feed, results: &mut Results) ->
         },
         " µs",
         own + database,
-        &[("server, µs", own), ("Postgres, µs", database)],
+        &[
+            ("server, µs", own),
+            ("Postgres, µs", database),
+            ("client (not in it), µs", per_record(sent.client)),
+        ],
     );
     results.add(
         "memory while ingesting (the most that the server had)",

@@ -95,6 +95,11 @@ fn ticks(stat: &str) -> Option<(u32, u64)> {
     Some((fields.get(1)?.parse().ok()?, used))
 }
 
+/// What this program has used.
+pub fn own_cpu() -> Duration {
+    cpu_of(std::process::id())
+}
+
 fn cpu_of(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     Duration::from_millis(ticks(&stat).map_or(0, |(_, used)| used * 10))

@@ -61,13 +61,20 @@ impl App {
     ) -> Result<Ingested> {
         let (tenant, validate_only) = (batch.tenant, batch.validate_only);
         let secret = Arc::clone(self.secret().await?);
-        let (batch, label) = {
-            let secret = Arc::clone(&secret);
-            self.decoding(move || {
+        let (batch, label) = match batch.request_id {
+            None => {
                 let label = Label::of(&batch, &secret);
                 (batch, label)
-            })
-            .await?
+            }
+            // all of it has to be read
+            Some(_) => {
+                let secret = Arc::clone(&secret);
+                let label = move || {
+                    let label = Label::of(&batch, &secret);
+                    (batch, label)
+                };
+                self.decoding(label).await?
+            }
         };
         let earlier = self.answered(tenant, &label).await?;
         if let Some(earlier) = earlier.as_ref().filter(|_| !self.cache.is_shared()) {

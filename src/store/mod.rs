@@ -136,7 +136,7 @@ pub trait Store: Send + Sync + Debug {
     /// All lessons of a tenant, in no order.
     async fn lessons(&self, tenant: TenantId) -> Result<Vec<Lesson>>;
 
-    /// The answers of those keys that are stored, in no order; a key asked twice answers once.
+    /// The answers of those keys that are stored, in no order. The keys must be distinct.
     /// `None`: no such tenant.
     async fn answers(
         &self,
