@@ -95,7 +95,7 @@ pub const SETTINGS: [Setting; 10] = [
         key: "cache_entries",
         flag: "cache-entries",
         value: "N",
-        default: "100000",
+        default: "50000",
         serve_only: true,
         help: "Messages that the cache in memory holds at most",
     },

@@ -13,7 +13,7 @@ pub const FOUND: Duration = Duration::from_secs(10);
 const ABSENT: Duration = Duration::from_secs(2);
 
 /// Entries that there is a table for from the start: growing it later stops who writes.
-const GROWN: usize = 100_000;
+const GROWN: usize = 50_000;
 
 type Key = (TenantId, Generation, MessageKey);
 
@@ -21,7 +21,7 @@ type Key = (TenantId, Generation, MessageKey);
 pub struct MemoryCache(Moka<Key, Cached, RandomState>);
 
 impl MemoryCache {
-    /// Keeps at most this many messages, about 500 bytes each.
+    /// Keeps at most this many messages, about 1 KB each.
     pub fn new(entries: u64) -> Self {
         let cache = Moka::builder()
             .max_capacity(entries)

@@ -168,7 +168,7 @@ fn the_effective_configuration_shows_every_setting_and_no_secret() {
     assert_eq!(
         config.to_string(),
         "database=postgres://u:***@h/d listen=127.0.0.1:50051 insecure=false key_file=(not set) \
-         cache=memory cache_ca_file=(not set) cache_entries=100000 ingest_memory=32 log=warn \
+         cache=memory cache_ca_file=(not set) cache_entries=50000 ingest_memory=32 log=warn \
          log_format=text"
     );
     assert!(!format!("{config:?}").contains("secret"));
