@@ -5,7 +5,7 @@ use crate::{
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
     grpc::{self, health, layers},
-    store::{self, SCHEMA_VERSIONS, Store, StoreError},
+    store::{self, SCHEMA_VERSIONS, Store, StoreError, retrying},
 };
 use hyper_util::rt::TokioIo;
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
@@ -53,12 +53,12 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
     let secret = config.key_file.as_ref().map(key_file).transpose()?;
     let store = open_store(config)?;
     if matches!(config.database, DatabaseUrl::Sqlite(_)) {
-        store
-            .migrate()
+        // a file that other processes make at this moment is locked without a time to wait
+        retrying(|| store.migrate())
             .await
             .map_err(|source| failed(config, source))?;
     }
-    match store.schema_version().await {
+    match retrying(|| store.schema_version()).await {
         Ok(Some(version)) if SCHEMA_VERSIONS.contains(&version) => {}
         Ok(found) => {
             return Err(OpenError::Schema {
