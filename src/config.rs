@@ -35,7 +35,7 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-pub const SETTINGS: [Setting; 10] = [
+pub const SETTINGS: [Setting; 11] = [
     Setting {
         key: "database",
         flag: "database",
@@ -109,6 +109,15 @@ pub const SETTINGS: [Setting; 10] = [
                More wait, or are refused for the moment",
     },
     Setting {
+        key: "change_days",
+        flag: "change-days",
+        value: "DAYS",
+        default: "30",
+        serve_only: true,
+        help: "How long changes are kept for those who watch, 1 to 3650. Who was away for longer \
+               has to read the whole range anew",
+    },
+    Setting {
         key: "log",
         flag: "log",
         value: "FILTER",
@@ -163,6 +172,7 @@ pub struct Config {
     pub cache_entries: u64,
     /// In bytes.
     pub ingest_memory: usize,
+    pub change_days: u32,
     /// A filter of `tracing_subscriber`.
     pub log: String,
     pub log_format: LogFormat,
@@ -215,6 +225,7 @@ impl Config {
                 text.parse().map_err(|_| "is a whole number".into())
             })?,
             ingest_memory: values.parse("ingest_memory", ingest_memory)?,
+            change_days: values.parse("change_days", change_days)?,
             log: match values.get("log") {
                 Some((_, Origin::Default)) | None if role == Role::Command => "warn".into(),
                 _ => values.parse("log", log_filter)?,
@@ -256,6 +267,7 @@ impl Config {
             "cache_ca_file" => path(&self.cache_ca_file),
             "cache_entries" => self.cache_entries.to_string(),
             "ingest_memory" => (self.ingest_memory / MIB).to_string(),
+            "change_days" => self.change_days.to_string(),
             "log" => self.log.clone(),
             "log_format" => match self.log_format {
                 LogFormat::Text => "text".into(),
@@ -305,6 +317,11 @@ fn ingest_memory(text: &str) -> Result<usize, String> {
         .and_then(|mib: usize| mib.checked_mul(MIB));
     let bytes = bytes.filter(|bytes| (MIN_INGEST_MEMORY..=1 << 40).contains(bytes));
     bytes.ok_or_else(|| "is a whole number of MiB, at least 16".into())
+}
+
+fn change_days(text: &str) -> Result<u32, String> {
+    let days = text.parse().ok().filter(|days| (1..=3_650).contains(days));
+    days.ok_or_else(|| "is a whole number of days, 1 to 3650".into())
 }
 
 fn switch(text: &str) -> Result<bool, String> {

@@ -1,7 +1,7 @@
 //! The only wiring: configuration → store → cache → use cases → services → connections.
 
 use crate::{
-    app::App,
+    app::{App, Limits},
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
     grpc::{self, health, layers},
@@ -73,8 +73,11 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
         Err(source) => return Err(failed(config, source)),
     }
     let cache = open_cache(config).await?;
-    let memory = config.ingest_memory;
-    Ok(Arc::new(App::new(store, cache, secret, memory)))
+    let limits = Limits {
+        ingest_memory: config.ingest_memory,
+        change_days: config.change_days,
+    };
+    Ok(Arc::new(App::new(store, cache, secret, limits)))
 }
 
 async fn open_cache(config: &Config) -> Result<Cache, OpenError> {

@@ -1,5 +1,6 @@
 //! What can go wrong with a call, by what the caller can do about it.
 
+use super::feed::RefusedPosition;
 use crate::{
     domain::{BatchId, Revision, TenantId, Timestamp},
     store::{AsContended, StoreError},
@@ -68,6 +69,8 @@ pub enum Error {
         "{max} streams of answers are open already, which is all there may be: try again later"
     )]
     TooManyStreams { max: usize },
+    #[error("{0}")]
+    PositionRefused(Box<RefusedPosition>),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A bug of ours; the text goes to the log, never to the caller.

@@ -1,4 +1,4 @@
-//! What is kept for a time only: receipts and quarantined records.
+//! What is kept for a time only: receipts, quarantined records, changes.
 
 use super::{App, Result, now};
 use crate::{
@@ -25,7 +25,7 @@ impl App {
         loop {
             let tenants = self.store.tenants(after, PAGE).await?;
             for tenant in &tenants {
-                for what in [Expiring::Receipts, Expiring::Quarantine] {
+                for what in [Expiring::Receipts, Expiring::Quarantine, Expiring::Changes] {
                     self.expire_of(tenant.id, what).await?;
                 }
             }
@@ -40,6 +40,7 @@ impl App {
         let kept = match what {
             Expiring::Receipts => KEEP_RECEIPTS,
             Expiring::Quarantine => KEEP_QUARANTINED,
+            Expiring::Changes => i64::from(self.change_days) * DAY,
         };
         let before = Timestamp::from_micros(now().micros() - kept);
         let mut deleted = 0;

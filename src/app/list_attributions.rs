@@ -2,7 +2,10 @@
 
 use super::{App, Error, Result, at_least, page::MAX_PAGE_BYTES, secret::Query};
 use crate::{
-    domain::{Answer, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict, lesson::NamedBy},
+    domain::{
+        Answer, FeedPosition, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
+        lesson::NamedBy,
+    },
     store::{PageLimit, RangeFilter, RangePosition},
 };
 use uuid::Uuid;
@@ -23,6 +26,8 @@ pub struct Page {
     pub next_token: String,
     /// Of the first page: what changed after it may be missing in the walk.
     pub revision: Revision,
+    /// The same as a position of the feed.
+    pub watch_token: String,
     /// What tokens of this walk are bound to.
     query: Query,
 }
@@ -57,10 +62,15 @@ impl App {
         let filter = self.resolve_aliases(&tenant, &walk.filter).await?;
         let after = position.map(|position| position.after);
         let found = self.store.range(tenant.id, &filter, after, limit).await?;
+        let revision = position.map_or(tenant.revision, |position| position.revision);
+        let behind = FeedPosition::behind(revision);
         let mut page = Page {
             answers: found.answers,
             next_token: String::new(),
-            revision: position.map_or(tenant.revision, |position| position.revision),
+            revision,
+            watch_token: self
+                .feed_token(tenant.id, tenant.generation, behind)
+                .await?,
             query,
         };
         if let (Some(last), true) = (page.answers.last(), found.more) {

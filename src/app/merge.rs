@@ -85,13 +85,13 @@ impl App {
 
     /// Commits, and shows what was committed.
     pub(super) async fn finish(&self, write: Write, merged: Merged) -> Result<()> {
-        write.commit().await?;
         let Merged {
             tenant,
             directory,
             receipts: _,
             messages,
         } = merged;
+        write.commit(&tenant).await?;
         self.directories.keep(&tenant, directory);
         self.cache_messages(&tenant, &messages).await;
         if !tenant.is_settled()

@@ -9,6 +9,7 @@ mod directories;
 mod error;
 pub mod expire;
 pub mod explain_attribution;
+mod feed;
 pub mod get_attribution;
 pub mod get_tenant;
 pub mod ingest_audit_batch;
@@ -19,6 +20,7 @@ pub mod list_quarantined_records;
 pub mod list_tenants;
 pub mod lookup_attributions;
 mod merge;
+mod newest;
 mod page;
 mod prepared;
 pub mod put_mailboxes;
@@ -32,17 +34,19 @@ mod rounds;
 mod scopes;
 mod secret;
 pub mod stream_attributions;
+pub mod watch_attributions;
 
 use crate::{
     cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp},
-    store::{Store, Tx},
+    store::{Store, TenantRevision, Tx},
 };
 use admission::Admission;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
+use newest::Newest;
 pub use page::{chunk_size, page_size};
 use rounds::Rounds;
 use scopes::Scopes;
@@ -76,17 +80,30 @@ pub struct App {
     unsettled: Notify,
     /// Places for streams of answers.
     streams: Arc<Semaphore>,
+    /// Places for watches, and those for the reads of all of them.
+    watches: Arc<Semaphore>,
+    feed_readers: Semaphore,
+    newest: Arc<Newest>,
+    change_days: u32,
     secret: Arc<SecretCell>,
 }
 
+/// What is configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of batches that may be in memory at a time.
+    pub ingest_memory: usize,
+    /// How long changes are kept for those who watch.
+    pub change_days: u32,
+}
+
 impl App {
-    /// `secret`: the deployment's, if it is not kept in the store. `ingest_memory`: bytes of
-    /// batches that may be in memory at a time.
+    /// `secret`: the deployment's, if it is not kept in the store.
     pub fn new(
         store: Arc<dyn Store>,
         cache: Cache,
         secret: Option<[u8; 32]>,
-        ingest_memory: usize,
+        limits: Limits,
     ) -> Self {
         let cache = Arc::new(cache);
         let secret = Arc::new(SecretCell::new(Arc::clone(&store), secret));
@@ -96,18 +113,23 @@ impl App {
             cache: Arc::clone(&cache),
             scopes: Arc::clone(&scopes),
         };
+        let newest = Arc::new(Newest::new(Arc::clone(&store)));
         Self {
             store,
             cache,
             scopes,
             stored_answers: Coalescer::new(stored_answers),
-            admission: Admission::new(ingest_memory),
+            admission: Admission::new(limits.ingest_memory),
             directories: Directories::default(),
             turns: Moka::new(TURNS),
             rounds: Rounds::default(),
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
             unsettled: Notify::new(),
             streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
+            watches: Arc::new(Semaphore::new(watch_attributions::MAX_WATCHES)),
+            feed_readers: Semaphore::new(watch_attributions::READERS),
+            newest,
+            change_days: limits.change_days,
             secret,
         }
     }
@@ -144,7 +166,11 @@ impl App {
         let turn = turns.lock_owned().await;
         let tx = self.store.begin(id).await?;
         let tx = tx.ok_or(Error::TenantNotFound(id))?;
-        Ok(Write { tx, _turn: turn })
+        Ok(Write {
+            tx,
+            newest: Arc::clone(&self.newest),
+            _turn: turn,
+        })
     }
 
     /// Work on the bytes of a batch, which takes long: behind that of other batches, and where
@@ -186,12 +212,23 @@ async fn compute<T: Send + 'static>(
 /// A write of one tenant, and its turn among the writers of this process.
 struct Write {
     tx: Box<dyn Tx>,
+    newest: Arc<Newest>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Write {
-    async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+    /// `after`: the tenant as it is then. Whoever watches it is told where that is further on.
+    async fn commit(self, after: &Tenant) -> Result<()> {
+        let is_new = after.revision != self.tx.tenant().revision;
+        self.tx.commit().await?;
+        if is_new {
+            self.newest.committed(TenantRevision {
+                tenant: after.id,
+                generation: after.generation,
+                revision: after.revision,
+            });
+        }
+        Ok(())
     }
 }
 

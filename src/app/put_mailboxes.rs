@@ -41,8 +41,8 @@ impl App {
     async fn change_register(&self, change: &RegisterChange) -> Result<Changed> {
         let mut tx = self.begin(change.tenant).await?;
         let (outcome, dirty) = apply(tx.mailboxes().await?, change)?;
+        let mut tenant = tx.tenant().clone();
         if outcome.removed > 0 || !dirty.is_empty() {
-            let mut tenant = tx.tenant().clone();
             tenant.directory_version += 1;
             tenant.revision = tenant.revision.next();
             tenant.reattribute_after = Some(Uuid::nil());
@@ -51,7 +51,7 @@ impl App {
             tx.append_change(tenant.revision, now(), &[]).await?;
             tx.put_tenant(&tenant).await?;
         }
-        tx.commit().await?;
+        tx.commit(&tenant).await?;
         Ok(outcome)
     }
 }

@@ -83,7 +83,7 @@ impl App {
         let mut tx = self.begin(id).await?;
         let mut tenant = tx.tenant().clone();
         if tenant.is_settled() {
-            tx.commit().await?;
+            tx.commit(&tenant).await?;
             return Ok((0, tenant));
         }
         let directory = self.directories.of_tx(&mut *tx).await?;
@@ -94,7 +94,7 @@ impl App {
             tx.append_change(revision, now(), &anew.changes).await?;
         }
         tx.put_tenant(&tenant).await?;
-        tx.commit().await?;
+        tx.commit(&tenant).await?;
         self.directories.keep(&tenant, anew.directory);
         self.cache_messages(&tenant, &anew.messages).await;
         Ok((anew.messages.len() as u64, tenant))

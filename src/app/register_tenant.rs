@@ -55,7 +55,7 @@ impl App {
         if outcome != Outcome::Unchanged {
             tx.put_tenant(&tenant).await?;
         }
-        tx.commit().await?;
+        tx.commit(&tenant).await?;
         Ok((tenant, outcome))
     }
 }

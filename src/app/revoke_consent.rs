@@ -25,7 +25,7 @@ impl App {
             tenant.revoked_at = tenant.revoked_at.max(Some(at));
             tx.put_tenant(&tenant).await?;
         }
-        tx.commit().await?;
+        tx.commit(&tenant).await?;
         Ok(tenant)
     }
 }

@@ -34,6 +34,7 @@ pub struct Chunk {
     pub resume_token: String,
     /// Of the first page of the walk, also where it was resumed.
     pub revision: Revision,
+    pub watch_token: String,
 }
 
 /// A walk under way.
@@ -102,6 +103,7 @@ impl AnswerStream {
             answers,
             resume_token,
             revision: self.page.revision,
+            watch_token: self.page.watch_token.clone(),
         }))
     }
 

@@ -142,6 +142,15 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         ErrorReason::PageTokenInvalid | ErrorReason::PageTokenMismatch => {
             "start again without a page token"
         }
+        ErrorReason::FeedTokenInvalid | ErrorReason::FeedTokenMismatch => {
+            "use the token that was printed last for this tenant, or begin anew without one"
+        }
+        ErrorReason::FeedPositionExpired
+        | ErrorReason::FeedGenerationChanged
+        | ErrorReason::FeedPositionAhead => {
+            "read the whole range anew (`sentby list`), then watch from its watch_token"
+        }
+        ErrorReason::ReaderTooSlow => "take what is printed faster, or write it to a file",
         ErrorReason::MalformedRequest | ErrorReason::NotImplemented => {
             "is the server of the same version as this command? (sentby --version)"
         }

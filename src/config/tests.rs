@@ -54,7 +54,7 @@ fn unknown_names_are_errors_that_name_the_nearest() {
         "environment variable SENTBY_DATABSE: there is no such setting, did you mean \
          SENTBY_DATABASE? Known: SENTBY_DATABASE, SENTBY_LISTEN, SENTBY_INSECURE, \
          SENTBY_KEY_FILE, SENTBY_CACHE, SENTBY_CACHE_CA_FILE, SENTBY_CACHE_ENTRIES, \
-         SENTBY_INGEST_MEMORY, SENTBY_LOG, \
+         SENTBY_INGEST_MEMORY, SENTBY_CHANGE_DAYS, SENTBY_LOG, \
          SENTBY_LOG_FORMAT, SENTBY_CONFIG"
     );
     let (_dir, path) = file("listn = '127.0.0.1:1'");
@@ -168,7 +168,7 @@ fn the_effective_configuration_shows_every_setting_and_no_secret() {
     assert_eq!(
         config.to_string(),
         "database=postgres://u:***@h/d listen=127.0.0.1:50051 insecure=false key_file=(not set) \
-         cache=memory cache_ca_file=(not set) cache_entries=50000 ingest_memory=32 log=warn \
+         cache=memory cache_ca_file=(not set) cache_entries=50000 ingest_memory=32 change_days=30 log=warn \
          log_format=text"
     );
     assert!(!format!("{config:?}").contains("secret"));

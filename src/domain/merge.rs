@@ -1,8 +1,8 @@
 //! One message as it is stored, and how new evidence or a new directory changes it.
 
 use super::{
-    Answer, Attribution, Directory, Evidence, MessageId, MessageKey, Revision, SendEvent, Verdict,
-    attribute, evidence::Added,
+    Answer, Attribution, ChangeKind, Directory, Evidence, MessageId, MessageKey, Revision,
+    SendEvent, Verdict, attribute, evidence::Added,
 };
 use std::sync::Arc;
 
@@ -16,19 +16,6 @@ pub struct Message {
     pub attribution: Attribution,
     /// The revision that last changed the attribution.
     pub revision: Revision,
-}
-
-/// What the change feed says of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ChangeKind {
-    Created = 1,
-    /// The other side came in and names the same person.
-    Confirmed = 2,
-    /// Another answer than before.
-    Corrected = 3,
-    /// No longer in ranges and the feed.
-    Erased = 4,
 }
 
 /// A message that takes evidence in, and is judged when it has all of it.

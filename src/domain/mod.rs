@@ -10,7 +10,8 @@
 //! | who an event's actor is | [`actor`] |
 //! | attribution, verdict, basis | [`attribution`] |
 //! | the rule: `attribute(evidence, directory)` | [`attribute`](mod@attribute) |
-//! | message, change kind | [`merge`] |
+//! | message | [`merge`] |
+//! | change feed, its positions | [`feed`] |
 //! | batch, receipt | [`audit_batch`] |
 //! | quarantine | [`quarantine`] |
 
@@ -22,6 +23,7 @@ pub mod audit_batch;
 pub mod directory;
 pub mod evidence;
 pub mod explain;
+pub mod feed;
 pub mod identity;
 pub mod lesson;
 pub mod merge;
@@ -38,9 +40,10 @@ pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
+pub use feed::{Change, ChangeKind, Commit, FeedPosition};
 pub use identity::Identity;
 pub use lesson::Lesson;
-pub use merge::{ChangeKind, Gathering, Judgement, Message};
+pub use merge::{Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};
 pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord};
 pub use send_event::{Operation, SendEvent, Side};

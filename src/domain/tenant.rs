@@ -28,6 +28,11 @@ impl Revision {
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The one before it; of the first, itself.
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for Revision {

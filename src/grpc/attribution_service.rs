@@ -7,6 +7,7 @@ use super::{
         Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
     },
     status,
+    watch::{self, Changes},
 };
 use crate::{
     app::{
@@ -117,6 +118,7 @@ impl AttributionService for Handler {
             attributions: page.answers.into_iter().map(attribution).collect(),
             next_page_token: page.next_token,
             revision: page.revision.0,
+            watch_token: page.watch_token,
         }))
     }
 
@@ -137,10 +139,22 @@ impl AttributionService for Handler {
                     .await
             })
             .await?;
-        Ok(Response::new(attribution_stream::chunks(
-            self.clone(),
-            answers,
-        )))
+        Ok(Response::new(attribution_stream::chunks(self, answers)))
+    }
+
+    type WatchAttributionsStream = Changes;
+
+    async fn watch_attributions(
+        &self,
+        request: Request<pb::WatchAttributionsRequest>,
+    ) -> Result<Response<Changes>, Status> {
+        let mut fields = Fields::default();
+        let asked = watch::asked(&mut fields, request.into_inner());
+        fields.check()?;
+        let watch = self
+            .run(move |app| async move { app.watch_attributions(asked).await })
+            .await?;
+        Ok(Response::new(watch::changes(self, watch)))
     }
 
     async fn explain_attribution(

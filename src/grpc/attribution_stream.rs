@@ -1,39 +1,32 @@
-//! StreamAttributions: chunks as fast as the caller takes them.
-//!
-//! A chunk is made when the connection asks for it, so a caller that does not read is not read
-//! for either, but for the page that is read ahead.
+//! StreamAttributions: chunks of a range.
 
 use super::{
     Handler,
     convert::attribution,
-    status::{from_error, stopping},
+    outbox::{self, Answers, Source},
 };
 use crate::{
-    app::stream_attributions::{AnswerStream, Chunk},
+    app::{
+        self,
+        stream_attributions::{AnswerStream, Chunk},
+    },
     pb::StreamAttributionsResponse,
 };
-use futures_util::stream::{self, BoxStream, StreamExt as _};
-use tonic::Status;
 
 const RESUME: &str = "open a new stream with the resume_token of the last chunk";
 
-pub(super) type Chunks = BoxStream<'static, Result<StreamAttributionsResponse, Status>>;
+pub(super) type Chunks = Answers<StreamAttributionsResponse>;
 
-/// Ends with the walk, its first error, or the stop of the server.
-pub(super) fn chunks(handler: Handler, answers: AnswerStream) -> Chunks {
-    stream::unfold(Some((handler, answers)), |open| async move {
-        let (handler, mut answers) = open?;
-        let chunk = tokio::select! {
-            biased;
-            () = handler.stopping.cancelled() => Err(stopping(RESUME)),
-            chunk = answers.next() => chunk.map_err(from_error),
-        };
-        match chunk.transpose()? {
-            Ok(chunk) => Some((Ok(pb_chunk(chunk)), Some((handler, answers)))),
-            Err(status) => Some((Err(status), None)),
-        }
-    })
-    .boxed()
+pub(super) fn chunks(handler: &Handler, answers: AnswerStream) -> Chunks {
+    outbox::answers(handler, answers, RESUME)
+}
+
+impl Source for AnswerStream {
+    type Answer = StreamAttributionsResponse;
+
+    async fn next(&mut self) -> app::Result<Option<StreamAttributionsResponse>> {
+        Ok(AnswerStream::next(self).await?.map(pb_chunk))
+    }
 }
 
 fn pb_chunk(chunk: Chunk) -> StreamAttributionsResponse {
@@ -41,5 +34,6 @@ fn pb_chunk(chunk: Chunk) -> StreamAttributionsResponse {
         attributions: chunk.answers.into_iter().map(attribution).collect(),
         resume_token: chunk.resume_token,
         revision: chunk.revision.0,
+        watch_token: chunk.watch_token,
     }
 }

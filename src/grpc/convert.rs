@@ -41,9 +41,14 @@ impl Fields {
     }
 
     pub(super) fn tenant_id(&mut self, text: &str) -> TenantId {
+        self.tenant_id_at("tenant_id", text)
+    }
+
+    /// One of several.
+    pub(super) fn tenant_id_at(&mut self, field: &str, text: &str) -> TenantId {
         let id = TenantId::parse(text).filter(|id| !id.0.is_nil());
         let why = "must be the Entra tenant GUID, e.g. 11111111-2222-3333-4444-555555555555";
-        self.required("tenant_id", id, why)
+        self.required(field, id, why)
             .unwrap_or(TenantId(Uuid::nil()))
     }
 
@@ -239,7 +244,7 @@ pub(super) fn attribution(answer: Answer) -> pb::Attribution {
 }
 
 /// In its usual form, at a third of the cost of formatting it.
-fn guid(id: Uuid) -> String {
+pub(super) fn guid(id: Uuid) -> String {
     let mut buffer = Uuid::encode_buffer();
     id.hyphenated().encode_lower(&mut buffer).to_owned()
 }

@@ -6,7 +6,9 @@
 //! | `*_service.rs` | one file a service of `proto/sentby/v1` |
 //! | `inbox.rs`, `buffer.rs` | batches are read when there is room for them |
 //! | `ingest_stream.rs` | batches and their answers on one stream |
+//! | `outbox.rs` | answers on a stream, as fast as the caller takes them |
 //! | `attribution_stream.rs` | a range as chunks on one stream |
+//! | `watch.rs` | changes as they are committed, on one stream |
 //! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
 //! | `lookup_response.rs` | an answer of LookupAttributions, of items that are encoded already |
 //! | `send_event.rs` | a typed event → the record that it stands for |
@@ -24,10 +26,12 @@ mod ingest_service;
 mod ingest_stream;
 pub mod layers;
 mod lookup_response;
+mod outbox;
 mod quarantine;
 mod send_event;
 mod status;
 mod tenant_service;
+mod watch;
 
 use crate::{
     app::{self, App},

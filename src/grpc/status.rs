@@ -2,7 +2,10 @@
 //! list in `proto/sentby/v1/error_reason.proto`.
 
 use crate::{
-    app::{Error, FieldError},
+    app::{
+        Error, FieldError,
+        watch_attributions::{FeedRefusal, RefusedPosition},
+    },
     pb::{self, ErrorReason},
     store::StoreError,
 };
@@ -62,9 +65,28 @@ pub(super) fn from_error(error: Error) -> Status {
             .with("max", max)
             .retry()
             .status(Code::ResourceExhausted, text),
+        Error::PositionRefused(refused) => position_refused(&refused, text),
         Error::Store(error) => from_store(&error),
         Error::Bug(what) => bug(&what),
     }
+}
+
+fn position_refused(refused: &RefusedPosition, text: String) -> Status {
+    let (reason, code) = match refused.why {
+        FeedRefusal::Invalid => (ErrorReason::FeedTokenInvalid, Code::InvalidArgument),
+        FeedRefusal::Mismatch => (ErrorReason::FeedTokenMismatch, Code::InvalidArgument),
+        FeedRefusal::Expired => (ErrorReason::FeedPositionExpired, Code::OutOfRange),
+        FeedRefusal::OtherGeneration => {
+            (ErrorReason::FeedGenerationChanged, Code::FailedPrecondition)
+        }
+        FeedRefusal::Ahead => (ErrorReason::FeedPositionAhead, Code::FailedPrecondition),
+    };
+    Builder::new(reason)
+        .with("tenant_id", refused.tenant)
+        .with("oldest_revision", refused.oldest)
+        .with("oldest_token", &refused.oldest_token)
+        .with("newest_revision", refused.newest)
+        .status(code, text)
 }
 
 fn from_store(error: &StoreError) -> Status {
@@ -128,6 +150,14 @@ pub(super) fn stopping(what_to_do: &str) -> Status {
     Builder::new(ErrorReason::ServerStopping)
         .retry()
         .status(Code::Unavailable, format!("the server stops; {what_to_do}"))
+}
+
+/// Of a stream that nobody reads.
+pub(super) fn reader_too_slow(what_to_do: &str) -> Status {
+    Builder::new(ErrorReason::ReaderTooSlow).retry().status(
+        Code::ResourceExhausted,
+        format!("nothing of the stream was taken for a minute; {what_to_do}"),
+    )
 }
 
 pub(super) fn overloaded() -> Status {

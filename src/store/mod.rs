@@ -20,9 +20,9 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
-    Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
-    Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Commit, Generation, Identity, Lesson,
+    Mailbox, Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage,
+    QuarantinedRecord, Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -101,6 +101,32 @@ pub struct ReceivedPosition {
 pub enum Expiring {
     Receipts,
     Quarantine,
+    /// What revisions changed: the beginning of the feed.
+    Changes,
+}
+
+/// Where a tenant is by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantRevision {
+    pub tenant: TenantId,
+    pub generation: Generation,
+    pub revision: Revision,
+}
+
+/// How much of the feed is read at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitLimit {
+    pub revisions: u32,
+    /// The revision that reaches it is the last one; a change has 17.
+    pub bytes: usize,
+}
+
+/// Hints of what other processes have committed.
+#[async_trait]
+pub trait Hints: Send + Debug {
+    /// The tenants of the next hint; waits for it. Hints may get lost, may come late, and may be
+    /// about tenants that are not known here.
+    async fn next(&mut self) -> Result<Vec<TenantId>>;
 }
 
 /// The rows of all tenants. Every read of a tenant's data takes its id, and every row is
@@ -160,6 +186,23 @@ pub trait Store: Send + Sync + Debug {
         limit: PageLimit,
     ) -> Result<RangePage>;
 
+    /// What the revisions behind `after` changed, in their order. `None`: no such tenant.
+    async fn commits(
+        &self,
+        tenant: TenantId,
+        after: Revision,
+        limit: CommitLimit,
+    ) -> Result<Option<Snapshot<Vec<Commit>>>>;
+
+    /// Where those of these tenants that are there are by now, in no order.
+    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>>;
+
+    /// Hints to other processes that these tenants have new revisions. Call it after the commit.
+    async fn hint(&self, tenants: &[TenantId]) -> Result<()>;
+
+    /// The hints of other processes from now on. `None`: this engine has none.
+    async fn hints(&self) -> Result<Option<Box<dyn Hints>>>;
+
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>>;
@@ -191,8 +234,8 @@ pub trait Store: Send + Sync + Debug {
         digests: &[Uuid],
     ) -> Result<HashMap<Uuid, Vec<u8>>>;
 
-    /// Deletes at most `limit` of what was received before `time`, oldest first; tells how many
-    /// that were. What another process is working on is passed over.
+    /// Deletes at most `limit` of what was received (or committed) before `time`, oldest first;
+    /// tells how many that were. What another process is working on is passed over.
     async fn expire(
         &self,
         tenant: TenantId,

@@ -1,9 +1,10 @@
 //! What is particular to Postgres: connecting, the row lock, arrays.
 
 mod copy;
+mod hints;
 
 use super::{
-    Result, StoreError, queries,
+    Hints, Result, StoreError, queries,
     rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
@@ -22,6 +23,8 @@ use uuid::Uuid;
 const READERS: u32 = 6;
 const WRITERS: u32 = 12;
 const LOOKUPS: u32 = 4;
+/// One listens, one tells.
+const HINTS: u32 = 2;
 
 /// Bounds on the server's side, for whatever happens to us.
 const SESSION: [(&str, &str); 6] = [
@@ -59,7 +62,9 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
     Ok(SqlStore::new(
         pool(READERS, options.clone()),
         pool(WRITERS, options.clone().options(WRITER)),
-        pool(LOOKUPS, options.options(planned_once)),
+        pool(LOOKUPS, options.clone().options(planned_once)),
+        // a hint that a crash takes away is no loss: it must not wait for the disk
+        pool(HINTS, options.options([("synchronous_commit", "off")])),
     ))
 }
 
@@ -174,6 +179,7 @@ impl Engine for Postgres {
         ") a"
     );
     const REMOVE_TAUGHT: &'static str = queries::remove_taught!("= ANY($2)");
+    const REVISIONS: &'static str = queries::revisions!("= ANY($1)");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 
@@ -346,6 +352,14 @@ impl Engine for Postgres {
             .execute(connection)
             .await?;
         Ok(())
+    }
+
+    async fn hint(pool: &Pool<Self>, tenants: &[TenantId]) -> Result<(), sqlx::Error> {
+        hints::send(pool, tenants).await
+    }
+
+    async fn hints(pool: &Pool<Self>) -> Result<Option<Box<dyn Hints>>, sqlx::Error> {
+        Ok(Some(Box::new(hints::listen(pool).await?)))
     }
 
     fn affected(result: &PgQueryResult) -> u64 {

@@ -5,18 +5,19 @@ mod held;
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, PageLimit, RangeFilter, RangePage, RangePosition, ReceivedPosition,
-    Result, Snapshot, Store, StoreError, Tx,
+    BatchFilter, CommitLimit, Expiring, Hints, PageLimit, RangeFilter, RangePage, RangePosition,
+    ReceivedPosition, Result, Snapshot, Store, StoreError, TenantRevision, Tx,
     error::is_broken,
     queries,
     rows::{
-        AnswerRow, AsOf, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
-        QuarantineColumn, QuarantineEntryRow, QuarantineUsageRow, TenantRow, signed,
+        AnswerRow, AsOf, AuditBatchRow, CommitRow, LessonRow, MailboxRow, MessageRow, Micros,
+        QuarantineColumn, QuarantineEntryRow, QuarantineUsageRow, TenantRevisionRow, TenantRow,
+        signed,
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Commit, Generation, Lesson, Mailbox, Message, MessageKey,
+    QuarantineEntry, QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
@@ -63,18 +64,26 @@ pub(super) struct SqlStore<E: Engine> {
     writers: Pool<E>,
     /// For answers by key.
     lookups: Held<E>,
+    /// For hints: one that listens, and one that tells.
+    hints: Pool<E>,
 }
 
 /// How long a database may take to say why it cannot be used.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<E: Engine> SqlStore<E> {
-    pub(super) fn new(readers: Pool<E>, writers: Pool<E>, lookups: Pool<E>) -> Self {
+    pub(super) fn new(
+        readers: Pool<E>,
+        writers: Pool<E>,
+        lookups: Pool<E>,
+        hints: Pool<E>,
+    ) -> Self {
         let lookups = Held::new(lookups);
         Self {
             readers,
             writers,
             lookups,
+            hints,
         }
     }
 
@@ -117,6 +126,8 @@ where
     for<'r> AnswerRow: FromRow<'r, E::Row>,
     for<'r> AsOf<AnswerRow>: FromRow<'r, E::Row>,
     for<'r> AsOf<MessageRow>: FromRow<'r, E::Row>,
+    for<'r> AsOf<CommitRow>: FromRow<'r, E::Row>,
+    for<'r> TenantRevisionRow: FromRow<'r, E::Row>,
     for<'r> AuditBatchRow: FromRow<'r, E::Row>,
     for<'r> QuarantineEntryRow: FromRow<'r, E::Row>,
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
@@ -298,6 +309,39 @@ where
         range_page(answers, limit).await
     }
 
+    async fn commits(
+        &self,
+        tenant: TenantId,
+        after: Revision,
+        limit: CommitLimit,
+    ) -> Result<Option<Snapshot<Vec<Commit>>>> {
+        let rows: Vec<AsOf<CommitRow>> = query_as(queries::COMMITS)
+            .bind(tenant.0) // $1
+            .bind(signed(after)) // $2
+            .bind(i64::from(limit.revisions)) // $3
+            .bind(i64::try_from(limit.bytes).unwrap_or(i64::MAX)) // $4
+            .fetch_all(&self.readers)
+            .await?;
+        snapshot(rows, |row| row.into_commit(tenant))
+    }
+
+    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>> {
+        let ids = tenants.iter().map(|tenant| tenant.0).collect();
+        let rows: Vec<TenantRevisionRow> = query_as(E::REVISIONS)
+            .bind(E::ids(ids))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(|row| row.checked(tenants)).collect()
+    }
+
+    async fn hint(&self, tenants: &[TenantId]) -> Result<()> {
+        Ok(E::hint(&self.hints, tenants).await?)
+    }
+
+    async fn hints(&self) -> Result<Option<Box<dyn Hints>>> {
+        Ok(E::hints(&self.hints).await?)
+    }
+
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
         let mut tx = self.writers.begin_with(E::BEGIN).await?;
         let row: Option<TenantRow> = query_as(E::LOCK_TENANT)
@@ -383,6 +427,7 @@ where
         let deleted = query(match what {
             Expiring::Receipts => E::EXPIRE_RECEIPTS,
             Expiring::Quarantine => E::EXPIRE_QUARANTINE,
+            Expiring::Changes => queries::EXPIRE_CHANGES,
         })
         .bind(tenant.0) // $1
         .bind(Micros::from(time)) // $2

@@ -1,7 +1,7 @@
 //! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
 
 use super::{
-    queries,
+    Hints, queries,
     rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
@@ -36,8 +36,8 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options.pragma("cache_size", WRITER_CACHE));
-    let lookups = readers.clone();
-    SqlStore::new(readers, writers, lookups)
+    let (lookups, hints) = (readers.clone(), readers.clone());
+    SqlStore::new(readers, writers, lookups, hints)
 }
 
 /// Goes behind the rows.
@@ -98,6 +98,8 @@ impl Engine for Sqlite {
         queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
     const REMOVE_TAUGHT: &'static str =
         queries::remove_taught!("IN (SELECT unhex(value) FROM json_each($2))");
+    const REVISIONS: &'static str =
+        queries::revisions!("IN (SELECT unhex(value) FROM json_each($1))");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 
@@ -265,6 +267,15 @@ impl Engine for Sqlite {
             statement.execute(&mut *connection).await?;
         }
         Ok(())
+    }
+
+    async fn hint(_: &Pool<Self>, _: &[TenantId]) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    /// A file tells nobody that it was written to.
+    async fn hints(_: &Pool<Self>) -> Result<Option<Box<dyn Hints>>, sqlx::Error> {
+        Ok(None)
     }
 
     fn affected(result: &SqliteQueryResult) -> u64 {

@@ -17,3 +17,4 @@ mod standard;
 mod stream;
 mod tenants;
 mod walk;
+mod watch;

@@ -2,6 +2,7 @@
 //! it, the program as a process, a Redis and what can happen to it.
 #![allow(dead_code, clippy::too_many_lines)] // each suite uses a part; stories are long
 
+pub mod copy;
 pub mod feed;
 pub mod process;
 pub mod proxy;
@@ -110,6 +111,7 @@ impl TestDb {
             cache_ca_file: None,
             cache_entries: 10_000,
             ingest_memory: 32 << 20,
+            change_days: 30,
             log: "off".into(),
             log_format: LogFormat::Text,
         };

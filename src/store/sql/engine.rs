@@ -1,6 +1,9 @@
 //! What an engine brings along.
 
-use super::super::rows::{AdminChangeRow, AuditBatchRow, QuarantineRow};
+use super::super::{
+    Hints,
+    rows::{AdminChangeRow, AuditBatchRow, QuarantineRow},
+};
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
 use sqlx::{Database, Encode, Pool, Type, database::HasStatementCache};
 use std::future::Future;
@@ -18,6 +21,8 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     const MESSAGES: &'static str;
     /// [`queries::remove_taught`] of the keys `$2`.
     const REMOVE_TAUGHT: &'static str;
+    /// [`queries::revisions`] of the tenants `$1`.
+    const REVISIONS: &'static str;
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
@@ -86,6 +91,17 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
         connection: &mut Self::Connection,
         rows: Vec<QuarantineRow>,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Hints to other processes that these tenants have changed.
+    fn hint(
+        pool: &Pool<Self>,
+        tenants: &[TenantId],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// The hints of other processes, if the engine has such a thing.
+    fn hints(
+        pool: &Pool<Self>,
+    ) -> impl Future<Output = Result<Option<Box<dyn Hints>>, sqlx::Error>> + Send;
 
     /// Rows that a statement has changed.
     fn affected(result: &Self::QueryResult) -> u64;

@@ -5,7 +5,7 @@ use super::{
         Result, StoreError, Tx, queries,
         rows::{
             AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
-            QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, signed,
+            QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, pack, signed,
         },
     },
     Engine, bind_tenant,
@@ -250,14 +250,11 @@ where
         committed_at: Timestamp,
         messages: &[(MessageKey, ChangeKind)],
     ) -> Result<()> {
-        let packed = messages
-            .iter()
-            .flat_map(|(key, kind)| std::iter::once(*kind as u8).chain(key.0.into_bytes()));
         query(queries::APPEND_CHANGE)
             .bind(self.tenant.id.0) // $1 tenant_id
             .bind(signed(revision)) // $2 revision
             .bind(Micros::from(committed_at)) // $3 committed_at
-            .bind(packed.collect::<Vec<u8>>()) // $4 messages
+            .bind(pack(messages)) // $4 messages
             .execute(&mut *self.tx)
             .await?;
         Ok(())
