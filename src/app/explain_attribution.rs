@@ -31,7 +31,7 @@ impl App {
         key: MessageKey,
         revision: Revision,
     ) -> Result<Explanation> {
-        let tenant = self.tenant(id).await?;
+        let tenant = self.tenant(id, revision).await?;
         let directory = self.directories.of_tenant(&*self.store, &tenant).await?;
         let snapshot = self.store.message(id, key).await?;
         let snapshot = snapshot.ok_or(Error::TenantNotFound(id))?;

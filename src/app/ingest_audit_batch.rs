@@ -8,7 +8,9 @@ use super::{
     receipt::Label,
     rounds::Ready,
 };
-use crate::domain::{AuditBatch, BatchId, Evidence, MessageKey, Receipt, Tenant, TenantId};
+use crate::domain::{
+    AuditBatch, BatchId, Evidence, MessageKey, Receipt, Revision, Tenant, TenantId,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -97,7 +99,7 @@ impl App {
     }
 
     async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Ingested> {
-        let tenant = self.tenant(id).await?;
+        let tenant = self.tenant(id, Revision::default()).await?;
         check_consent(&tenant)?;
         let mut receipt = prepared.receipt;
         let admin_new = prepared.admin_changes.len() as u64;

@@ -1,6 +1,6 @@
 //! ListAttributions: a range of send times, a page at a time.
 
-use super::{App, Error, Result, at_least, page::MAX_PAGE_BYTES, secret::Query};
+use super::{App, Error, Result, page::MAX_PAGE_BYTES, secret::Query};
 use crate::{
     domain::{
         Answer, FeedPosition, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
@@ -49,8 +49,7 @@ impl App {
     /// The page behind the one that gave the token.
     pub(super) async fn page(&self, walk: &Walk, limit: PageLimit, token: &str) -> Result<Page> {
         // read before the rows, its revision is never newer than what they show
-        let tenant = self.tenant(walk.tenant).await?;
-        at_least(walk.at_least, tenant.revision)?;
+        let tenant = self.tenant(walk.tenant, walk.at_least).await?;
         let query = query(&tenant, &walk.filter);
         let position = match token {
             "" => None,

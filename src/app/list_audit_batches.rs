@@ -6,7 +6,7 @@ use super::{
     secret::Query,
 };
 use crate::{
-    domain::{AuditBatch, BatchId, TenantId},
+    domain::{AuditBatch, BatchId, Revision, TenantId},
     store::{BatchFilter, ReceivedPosition},
 };
 
@@ -16,12 +16,13 @@ impl App {
     pub async fn list_audit_batches(
         &self,
         tenant: TenantId,
+        revision: Revision,
         request_id: Option<&str>,
         filter: &BatchFilter,
         page_size: u32,
         token: &str,
     ) -> Result<(Vec<AuditBatch>, String)> {
-        let generation = self.tenant(tenant).await?.generation;
+        let generation = self.tenant(tenant, revision).await?.generation;
         let query = Query::new(
             "ListAuditBatches",
             &[

@@ -1,17 +1,18 @@
 //! ListMailboxes.
 
 use super::{App, Error, Result, page::cut, secret::Query};
-use crate::domain::{Mailbox, TenantId};
+use crate::domain::{Mailbox, Revision, TenantId};
 
 impl App {
     /// A page of the register and the token of the next one (empty: this was the last).
     pub async fn list_mailboxes(
         &self,
         tenant: TenantId,
+        revision: Revision,
         page_size: u32,
         token: &str,
     ) -> Result<(Vec<Mailbox>, String)> {
-        let generation = self.tenant(tenant).await?.generation;
+        let generation = self.tenant(tenant, revision).await?.generation;
         let query = Query::new(
             "ListMailboxes",
             &[tenant.0.as_bytes(), &generation.0.to_le_bytes()],

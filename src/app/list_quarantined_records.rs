@@ -6,7 +6,7 @@ use super::{
     secret::Query,
 };
 use crate::{
-    domain::{QuarantineEntry, QuarantineReason, TenantId},
+    domain::{QuarantineEntry, QuarantineReason, Revision, TenantId},
     store::ReceivedPosition,
 };
 use std::collections::HashMap;
@@ -25,12 +25,13 @@ impl App {
     pub async fn list_quarantined_records(
         &self,
         tenant: TenantId,
+        revision: Revision,
         reason: Option<QuarantineReason>,
         include_content: bool,
         page_size: u32,
         token: &str,
     ) -> Result<Page> {
-        let generation = self.tenant(tenant).await?.generation;
+        let generation = self.tenant(tenant, revision).await?.generation;
         let query = Query::new(
             "ListQuarantinedRecords",
             &[

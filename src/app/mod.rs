@@ -184,9 +184,12 @@ impl App {
         done.map_err(|failed| Error::bug(&failed))
     }
 
-    async fn tenant(&self, id: TenantId) -> Result<Tenant> {
+    /// As it is at this revision, or later.
+    async fn tenant(&self, id: TenantId, revision: Revision) -> Result<Tenant> {
         let tenant = self.store.tenant(id).await?;
-        tenant.ok_or(Error::TenantNotFound(id))
+        let tenant = tenant.ok_or(Error::TenantNotFound(id))?;
+        at_least(revision, tenant.revision)?;
+        Ok(tenant)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     secret::Secret,
 };
 use crate::{
-    domain::{AuditBatch, BatchId, Receipt, TenantId, audit_batch::Request},
+    domain::{AuditBatch, BatchId, Receipt, Revision, TenantId, audit_batch::Request},
     store::Tx,
 };
 use std::{
@@ -101,7 +101,7 @@ impl App {
         if label.request.is_none() {
             return Ok(None);
         }
-        check_consent(&self.tenant(tenant).await?)?;
+        check_consent(&self.tenant(tenant, Revision::default()).await?)?;
         let stored = self.store.audit_batch(tenant, label.id).await?;
         stored.map(|stored| label.replay(stored)).transpose()
     }

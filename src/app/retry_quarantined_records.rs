@@ -38,7 +38,7 @@ pub struct Retried {
 
 impl App {
     pub async fn retry_quarantined_records(&self, id: TenantId, retry: &Retry) -> Result<Retried> {
-        let tenant = self.tenant(id).await?;
+        let tenant = self.tenant(id, Revision::default()).await?;
         check_consent(&tenant)?;
         let mut done = Retried::default();
         done.receipt.revision = tenant.revision;

@@ -3,7 +3,9 @@
 use super::{
     Outcome,
     client::{Api, BackOff, Need, Target},
-    lookup, show,
+    lookup,
+    places::Places,
+    show,
     status::Refused,
     tenant, time,
 };
@@ -15,6 +17,7 @@ use crate::{
 use std::{
     borrow::Cow,
     io::{self, Write as _},
+    path::PathBuf,
 };
 use tonic::{Status, Streaming};
 
@@ -49,6 +52,10 @@ pub(super) struct List {
     /// CSV with a header; candidates separated by spaces
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Keep in this file where `sentby watch --state` goes on from: what that prints completes
+    /// the list. Of all messages, for a copy that is to be kept up to date
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "mailbox", "agent", "verdict"])]
+    state: Option<PathBuf>,
     #[command(flatten)]
     pub target: Target,
 }
@@ -59,6 +66,7 @@ Examples:
   sentby list --tenant GUID --from 2026-03-01 --csv > march.csv
   sentby list --tenant GUID --verdict CONFLICT --json | jq -r '.candidates[]' | sort | uniq -c
   sentby list --tenant GUID --server http://127.0.0.1:50051 --agent anna@contoso.com
+  sentby list --tenant GUID --csv --state place.json > all.csv   # then: sentby watch --state place.json
 
 The same by grpcurl:
   grpcurl -plaintext -d '{\"tenant_id\": \"GUID\", \"start\": \"2026-03-01T00:00:00Z\",
@@ -67,7 +75,7 @@ The same by grpcurl:
 
 Exit code: 0 if all were told, 1 if not: what was printed is right, and not all.";
 
-const CSV_HEADER: &str =
+pub(super) const CSV_HEADER: &str =
     "message_id,verdict,agent,mailbox,basis,confirmed,contradicted,sent_at,revision,candidates";
 
 impl List {
@@ -76,11 +84,17 @@ impl List {
         if self.csv {
             writeln!(io::stdout(), "{CSV_HEADER}")?;
         }
+        let mut places = Places::open(self.state.as_deref())?;
         let mut request = self.request();
         let mut back_off = BackOff::default();
         loop {
             match self.stream(&api, &mut request, &mut back_off).await {
-                Ok(()) => return Ok(Outcome::Done),
+                Ok(watch_token) => {
+                    if self.state.is_some() {
+                        places.reach(&self.tenant.to_string(), &watch_token)?;
+                    }
+                    return Ok(Outcome::Done);
+                }
                 Err(error) => match error.downcast::<Refused>() {
                     Ok(broken) if back_off.wait_after(&broken).await => {
                         tracing::info!(%broken, "going on behind the last message");
@@ -105,13 +119,14 @@ impl List {
         }
     }
 
-    /// Prints up to the end of the walk. An error leaves in `request` where to go on.
+    /// Prints up to the end of the walk, and answers where the feed goes on from. An error leaves
+    /// in `request` where to go on.
     async fn stream(
         &self,
         api: &Api,
         request: &mut StreamAttributionsRequest,
         back_off: &mut BackOff,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<String> {
         let opened = api
             .attributions()
             .stream_attributions(request.clone())
@@ -123,7 +138,7 @@ impl List {
             back_off.reset();
             request.resume_token = chunk.resume_token;
             if request.resume_token.is_empty() {
-                return Ok(());
+                return Ok(chunk.watch_token);
             }
         }
     }
@@ -135,6 +150,7 @@ impl List {
         let mut lines = String::new();
         for attribution in attributions {
             lines += &csv(attribution);
+            lines.push('\n');
         }
         let mut out = io::stdout().lock();
         out.write_all(lines.as_bytes())?;
@@ -161,7 +177,8 @@ fn verdict(text: &str) -> Result<Verdict, String> {
     show::parse(text, "verdict")
 }
 
-fn csv(one: &Attribution) -> String {
+/// A line of it, without its end.
+pub(super) fn csv(one: &Attribution) -> String {
     let fields: [Cow<'_, str>; 10] = [
         quoted(&one.message_id),
         show::cell::<Verdict>(one.verdict).into(),
@@ -174,7 +191,7 @@ fn csv(one: &Attribution) -> String {
         one.revision.to_string().into(),
         one.candidates.join(" ").into(),
     ];
-    fields.join(",") + "\n"
+    fields.join(",")
 }
 
 /// As RFC 4180 has it.
@@ -208,7 +225,7 @@ mod tests {
         assert_eq!(
             csv(&one),
             "\"a\"\",b@c\",CONFLICT,,support@contoso.com,MAILBOX_SEND_AS,false,false,\
-             2026-03-02T09:14:05Z,7,a@b.c d@e.f\n"
+             2026-03-02T09:14:05Z,7,a@b.c d@e.f"
         );
         assert_eq!(CSV_HEADER.split(',').count(), 10);
     }

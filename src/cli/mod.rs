@@ -10,6 +10,7 @@ mod import;
 mod list;
 mod lookup;
 mod migrate;
+mod places;
 mod quarantine;
 mod serve;
 mod settings;
@@ -18,6 +19,7 @@ mod simulate;
 mod status;
 mod table;
 mod verify;
+mod watch;
 
 use crate::{
     config::{Config, ConfigError, Role},
@@ -69,6 +71,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
     Verify(verify::Verify),
+    Watch(watch::Watch),
 }
 
 /// How a command ended, short of an error.
@@ -120,6 +123,7 @@ impl Command {
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
             Self::Verify(verify) => (Role::Command, verify.target.flags()),
+            Self::Watch(watch) => (Role::Command, watch.target.flags()),
         };
         Config::load(
             role,
@@ -141,6 +145,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(config).await,
             Self::Simulate(simulate) => simulate.run(),
             Self::Verify(verify) => verify.run(config).await,
+            Self::Watch(watch) => watch.run(config).await,
         }
     }
 }
@@ -221,6 +226,9 @@ mod tests {
             &format!("sentby list --tenant {TENANT} --from yesterday"),
             &format!("sentby list --tenant {TENANT} --verdict MAYBE"),
             &format!("sentby list --tenant {TENANT} --json --csv"),
+            "sentby watch",
+            &format!("sentby watch --tenant {TENANT} --token x --state f"),
+            &format!("sentby watch --tenant {TENANT} --json --csv"),
             "sentby simulate",
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
@@ -241,6 +249,7 @@ mod tests {
             "sentby verify --server h:1 d/truth.csv",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
+            &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),

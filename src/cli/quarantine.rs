@@ -123,6 +123,7 @@ impl List {
                 include_content: self.content,
                 page_size: 1_000,
                 page_token,
+                at_least_revision: 0,
             };
             let page = api
                 .ingest()

@@ -3,7 +3,7 @@
 use crate::{
     domain::Timestamp,
     pb::{
-        ActorKind, Attribution, Basis, ErrorReason, Evidence, MissReason, Operation,
+        ActorKind, Attribution, Basis, ChangeKind, ErrorReason, Evidence, MissReason, Operation,
         QuarantineReason, Side, TenantState, Verdict, register_tenant_response::Outcome,
     },
 };
@@ -32,6 +32,7 @@ macro_rules! named {
 named! {
     ActorKind: "ACTOR_KIND_",
     Basis: "BASIS_",
+    ChangeKind: "CHANGE_KIND_",
     ErrorReason: "ERROR_REASON_",
     MissReason: "MISS_REASON_",
     Operation: "OPERATION_",
@@ -274,6 +275,7 @@ mod tests {
         }
         check::<ActorKind>();
         check::<Basis>();
+        check::<ChangeKind>();
         check::<ErrorReason>();
         check::<MissReason>();
         check::<Operation>();

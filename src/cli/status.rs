@@ -148,7 +148,8 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         ErrorReason::FeedPositionExpired
         | ErrorReason::FeedGenerationChanged
         | ErrorReason::FeedPositionAhead => {
-            "read the whole range anew (`sentby list`), then watch from its watch_token"
+            "read all of it anew (`sentby list --state FILE`), then go on there (`sentby watch \
+             --state FILE`)"
         }
         ErrorReason::ReaderTooSlow => "take what is printed faster, or write it to a file",
         ErrorReason::MalformedRequest | ErrorReason::NotImplemented => {

@@ -2,7 +2,7 @@
 
 use super::{
     Handler,
-    convert::{Fields, timestamp},
+    convert::{Fields, revision, timestamp},
     inbox::Inbox,
     ingest_stream::{self, Answers},
     quarantine, send_event,
@@ -67,7 +67,8 @@ impl IngestService for Handler {
         let (batches, next_page_token) = self
             .run(move |app| async move {
                 let (request_id, token) = (request_id.as_deref(), &request.page_token);
-                app.list_audit_batches(tenant, request_id, &filter, page_size, token)
+                let at_least = revision(request.at_least_revision);
+                app.list_audit_batches(tenant, at_least, request_id, &filter, page_size, token)
                     .await
             })
             .await?;
@@ -90,7 +91,8 @@ impl IngestService for Handler {
         let page = self
             .run(move |app| async move {
                 let (content, token) = (request.include_content, &request.page_token);
-                app.list_quarantined_records(tenant, reason, content, page_size, token)
+                let at_least = revision(request.at_least_revision);
+                app.list_quarantined_records(tenant, at_least, reason, content, page_size, token)
                     .await
             })
             .await?;

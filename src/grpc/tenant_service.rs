@@ -2,7 +2,7 @@
 
 use super::{
     Handler,
-    convert::{Fields, timestamp},
+    convert::{Fields, revision, timestamp},
 };
 use crate::{
     app::{
@@ -55,11 +55,13 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::GetTenantRequest>,
     ) -> Result<Response<pb::GetTenantResponse>, Status> {
+        let request = request.into_inner();
         let mut fields = Fields::default();
-        let id = fields.tenant_id(&request.into_inner().tenant_id);
+        let id = fields.tenant_id(&request.tenant_id);
         fields.check()?;
+        let at_least = revision(request.at_least_revision);
         let tenant = self
-            .run(|app| async move { app.get_tenant(id).await })
+            .run(move |app| async move { app.get_tenant(id, at_least).await })
             .await?;
         Ok(Response::new(pb::GetTenantResponse {
             tenant: Some(pb_tenant(tenant)),
@@ -127,9 +129,11 @@ impl TenantService for Handler {
         let id = fields.tenant_id(&request.tenant_id);
         let page_size = fields.page_size(request.page_size);
         fields.check()?;
-        let (mailboxes, next_page_token) =
-            self.run(move |app| async move {
-                app.list_mailboxes(id, page_size, &request.page_token).await
+        let (mailboxes, next_page_token) = self
+            .run(move |app| async move {
+                let at_least = revision(request.at_least_revision);
+                app.list_mailboxes(id, at_least, page_size, &request.page_token)
+                    .await
             })
             .await?;
         Ok(Response::new(pb::ListMailboxesResponse {

@@ -17,7 +17,7 @@ on_both_engines! {
         let mut attributions = server.attributions();
         let nil = "00000000-0000-0000-0000-000000000000";
         for bad in ["", "contoso", nil, "11111111-1111-4111-8111-11111111111g"] {
-            let get = pb::GetTenantRequest { tenant_id: bad.into() };
+            let get = pb::GetTenantRequest { tenant_id: bad.into(), ..Default::default() };
             let refused = tenants.get_tenant(get).await.expect_err("refused");
             assert_eq!(reason(&refused), (Code::InvalidArgument, "INVALID_FIELD".into()));
             assert!(refused.message().contains("tenant_id"), "{}", refused.message());

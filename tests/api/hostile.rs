@@ -156,7 +156,7 @@ on_both_engines! {
         let mut call = async |path: &'static str, message: &str| {
             grpc.ready().await.expect("connected");
             let codec = tonic_prost::ProstCodec::<pb::GetTenantRequest, pb::GetTenantResponse>::default();
-            let request = tonic::Request::new(pb::GetTenantRequest { tenant_id: message.into() });
+            let request = tonic::Request::new(pb::GetTenantRequest { tenant_id: message.into(), ..Default::default() });
             let path = http::uri::PathAndQuery::from_static(path);
             grpc.unary(request, path, codec).await.expect_err("refused")
         };

@@ -5,6 +5,7 @@ mod support;
 
 mod errors;
 mod events;
+mod freshness;
 mod hostile;
 mod ingest;
 mod lookup;

@@ -209,7 +209,7 @@ on_both_engines! {
         grpc.ready().await.expect("connected");
         let codec = tonic_prost::ProstCodec::<pb::GetTenantRequest, pb::StreamAuditBatchesResponse>::default();
         let path = http::uri::PathAndQuery::from_static("/sentby.v1.IngestService/StreamAuditBatches");
-        let garbage = tokio_stream::once(pb::GetTenantRequest { tenant_id: "contoso".into() });
+        let garbage = tokio_stream::once(pb::GetTenantRequest { tenant_id: "contoso".into(), ..Default::default() });
         let answers = grpc.streaming(tonic::Request::new(garbage), path, codec).await;
         let (all, end) = rest(answers.expect("opened").into_inner()).await;
         assert!(all.is_empty());

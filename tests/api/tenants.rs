@@ -29,7 +29,7 @@ on_both_engines! {
     async fn a_tenants_life(db: TestDb) {
         let server = TestServer::start(&db).await;
         let mut tenants = server.tenants();
-        let get = pb::GetTenantRequest { tenant_id: TENANT.to_string() };
+        let get = pb::GetTenantRequest { tenant_id: TENANT.to_string(), ..Default::default() };
         let unknown = tenants.get_tenant(get.clone()).await.expect_err("unknown");
         assert_eq!(reason(&unknown), (Code::NotFound, "TENANT_NOT_FOUND".into()));
 
@@ -70,7 +70,7 @@ on_both_engines! {
             Record::agent_side(3, anna, "<A@x>", "2026-03-01T09:00:02"),
         ];
         server.post(blob(&records)).await.expect("ingested");
-        let get = pb::GetTenantRequest { tenant_id: TENANT.to_string() };
+        let get = pb::GetTenantRequest { tenant_id: TENANT.to_string(), ..Default::default() };
         let tenant = server.tenants().get_tenant(get).await.expect("read").into_inner();
         let tenant = tenant.tenant.expect("a tenant");
         assert_eq!(tenant.revision, 1);

@@ -10,3 +10,4 @@ mod listing;
 mod memory;
 mod serving;
 mod simulated;
+mod watching;

@@ -98,7 +98,7 @@ on_both_engines! {
         let renamed = named(9_000, "anna.k@contoso.com", "2026-03-05T08:00:00");
         ingest(&app, TENANT, &[renamed]).await;
         assert_eq!(db.number(UNSETTLED, TENANT).await, 1);
-        assert!(!app.get_tenant(TENANT).await.expect("a tenant").is_settled());
+        assert!(!app.get_tenant(TENANT, Revision::default()).await.expect("a tenant").is_settled());
         app.unsettled().await; // rung
         app.resume_reattribution().await.expect("resumed");
         let named_old = "SELECT count(*) FROM attribution WHERE tenant_id = $1 AND agent <> 'anna.k@contoso.com'";

@@ -21,7 +21,12 @@ async fn register(app: &App, consented_at: &str) -> Outcome {
         consented_at: time(consented_at),
     };
     let (tenant, outcome) = app.register_tenant(registration).await.expect("registered");
-    assert_eq!(tenant, app.get_tenant(TENANT).await.expect("stored"));
+    assert_eq!(
+        tenant,
+        app.get_tenant(TENANT, Revision::default())
+            .await
+            .expect("stored")
+    );
     outcome
 }
 
@@ -70,7 +75,7 @@ on_both_engines! {
         let revoked = app.revoke_consent(TENANT, Some(time("2026-02-01T00:00:00Z"))).await;
         assert!(revoked.expect("revoked").revoked_at.is_some());
         assert_eq!(register(&app, "2026-01-03T00:00:00Z").await, Outcome::Unchanged);
-        assert!(app.get_tenant(TENANT).await.expect("stored").revoked_at.is_some());
+        assert!(app.get_tenant(TENANT, Revision::default()).await.expect("stored").revoked_at.is_some());
         assert_eq!(register(&app, "2026-03-01T00:00:00Z").await, Outcome::Reconsented);
 
         // and a late retry of the old revoke takes nothing away
@@ -169,7 +174,7 @@ on_both_engines! {
         assert!(!explain().await.contains("judged anew"));
         let answer = next.get_attribution(TENANT, id.clone(), Revision(0)).await.expect("read");
         assert_eq!(answer.attribution.verdict, Verdict::NotAPerson);
-        assert_eq!(next.get_tenant(TENANT).await.expect("read").reattribute_after, None);
+        assert_eq!(next.get_tenant(TENANT, Revision::default()).await.expect("read").reattribute_after, None);
         db.assert_gapless(TENANT).await;
     }
 
@@ -184,7 +189,7 @@ on_both_engines! {
         let moved = RegisterChange { remove: vec!["a@contoso.com".into()], ..put(vec![b.clone()]) };
         let moved = app.put_mailboxes(moved).await.expect("moved");
         assert_eq!((moved.added, moved.removed), (1, 1));
-        let (listed, next) = app.list_mailboxes(TENANT, 10, "").await.expect("listed");
+        let (listed, next) = app.list_mailboxes(TENANT, Revision::default(), 10, "").await.expect("listed");
         assert_eq!((listed, next.as_str()), (vec![b], ""));
     }
 
@@ -196,7 +201,7 @@ on_both_engines! {
         app.put_mailboxes(put(entries)).await.expect("put");
         let (mut listed, mut token) = (Vec::new(), String::new());
         loop {
-            let (page, next) = app.list_mailboxes(TENANT, 2, &token).await.expect("a page");
+            let (page, next) = app.list_mailboxes(TENANT, Revision::default(), 2, &token).await.expect("a page");
             listed.extend(page.into_iter().map(|mailbox| mailbox.address));
             token = next;
             if token.is_empty() { break }

@@ -21,6 +21,7 @@ pub(super) async fn tenant(api: &Api, tenant: TenantId) -> Result<(), Refused> {
     let tenant_id = tenant.to_string();
     let get = GetTenantRequest {
         tenant_id: tenant_id.clone(),
+        at_least_revision: 0,
     };
     match answer(api.tenants().get_tenant(request(get)).await) {
         Ok(_) => return Ok(()),
@@ -76,6 +77,7 @@ async fn registered(api: &Api, tenant: TenantId) -> Result<Vec<Mailbox>, Refused
             tenant_id: tenant.to_string(),
             page_size: 1_000,
             page_token,
+            at_least_revision: 0,
         };
         let page = answer(api.tenants().list_mailboxes(request(list)).await)?;
         mailboxes.extend(page.mailboxes);

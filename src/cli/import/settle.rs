@@ -16,6 +16,7 @@ pub(super) async fn wait(api: &Api, tenant: TenantId) -> Result<(), Refused> {
     loop {
         let get = GetTenantRequest {
             tenant_id: tenant.to_string(),
+            at_least_revision: 0,
         };
         let got = answer(api.tenants().get_tenant(request(get)).await)?;
         if !got.tenant.is_some_and(|tenant| tenant.settling) {
