@@ -4,6 +4,7 @@
 //! Each work is done by us and by a peer in turn, so many rounds; what counts is the ratio of
 //! one round. Client, server and databases share the machine.
 
+mod feed;
 mod ingest;
 mod load;
 mod lookup;
@@ -59,7 +60,7 @@ const QUICK: Scale = Scale {
 const SMALL_ROWS: u64 = 100_000;
 
 /// Works that can be asked for by name.
-const WORKS: [&str; 4] = ["lookup", "range", "growth", "ingest"];
+const WORKS: [&str; 5] = ["lookup", "range", "growth", "ingest", "feed"];
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -107,6 +108,15 @@ async fn measure(arguments: &[String]) {
     }
     if wants("ingest") {
         ingest(&postgres, &temp, &scale, &mut results).await;
+    }
+    if wants("feed") {
+        let feed = feed::Feed::start(&postgres).await;
+        for round in 0..scale.rounds {
+            feed.latency(round, &mut results).await;
+        }
+        feed.idle(&postgres, scale.how_long, &mut results).await;
+        drop(feed);
+        postgres.drop("bench_feed").await;
     }
     let report = results.markdown();
     println!("{report}");

@@ -72,9 +72,18 @@ impl Server {
 
     /// The most memory that it has had, in MiB.
     pub fn peak_memory(&self) -> f64 {
+        self.status("VmHWM:")
+    }
+
+    /// What it has now, in MiB.
+    pub fn memory(&self) -> f64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
         kib.expect("Linux says it") / 1024.0
     }
