@@ -31,7 +31,8 @@
 //!    are judged anew, in the same transaction or in further ones (`app/reattribute.rs`).
 //!    Then it commits.
 //! 6. The answers go to the [`cache`], where no older value replaces them; what a Redis does not
-//!    take is owed to it. Then the caller gets its counts and the revision.
+//!    take is owed to it. Whoever watches the tenant is told. Then the caller gets its counts and
+//!    the revision.
 //!
 //! # One answer out
 //!
@@ -49,6 +50,12 @@
 //!    tenant's (`store/rows.rs`).
 //! 4. The answers are cached where nothing newer is there, and converted
 //!    (`grpc/convert.rs`). An id without evidence is PENDING: it may still come.
+//!
+//! Or it watches. A revision that is committed is known at once to the watches of its process
+//! (`app/newest.rs`) and soon to those of others, by a hint of the store or by asking. A watch
+//! (`app/watch_attributions.rs`) then reads the stretch of `change` rows behind its position, and
+//! of each changed message what it is now (`app/feed.rs`). It goes out through
+//! `grpc/outbox.rs`, as fast as the caller takes it, with the position behind it.
 //!
 //! A range passes the cache by. `app/list_attributions.rs` reads it a page at a time, each a
 //! statement of its own that begins where the last one ended; `app/stream_attributions.rs` is
