@@ -5,14 +5,16 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `queries.rs` | every statement that both engines run, as text |
-//! | `sql.rs`, `sql/tx.rs` | `Store` and `Tx` over these statements, for any engine |
+//! | `feed.rs` | the part of the contract that is about the change feed |
+//! | `queries.rs`, `queries/` | every statement that both engines run, as text |
+//! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `error.rs` | which database errors mean what |
 
 mod error;
 mod evidence;
+mod feed;
 mod postgres;
 mod queries;
 mod rows;
@@ -20,12 +22,13 @@ mod sql;
 mod sqlite;
 
 use crate::domain::{
-    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Commit, Generation, Identity, Lesson,
-    Mailbox, Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage,
-    QuarantinedRecord, Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
+    Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
+    Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
+pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 use std::{
     collections::{HashMap, HashSet},
     fmt::Debug,
@@ -105,37 +108,13 @@ pub enum Expiring {
     Changes,
 }
 
-/// Where a tenant is by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TenantRevision {
-    pub tenant: TenantId,
-    pub generation: Generation,
-    pub revision: Revision,
-}
-
-/// How much of the feed is read at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommitLimit {
-    pub revisions: u32,
-    /// The revision that reaches it is the last one; a change has 17.
-    pub bytes: usize,
-}
-
-/// Hints of what other processes have committed.
-#[async_trait]
-pub trait Hints: Send + Debug {
-    /// The tenants of the next hint; waits for it. Hints may get lost, may come late, and may be
-    /// about tenants that are not known here.
-    async fn next(&mut self) -> Result<Vec<TenantId>>;
-}
-
 /// The rows of all tenants. Every read of a tenant's data takes its id, and every row is
 /// checked to be that tenant's before it leaves.
 ///
 /// A call must not be dropped half-way (a dropped `begin` can leave an open transaction on
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
-pub trait Store: Send + Sync + Debug {
+pub trait Store: FeedStore + Send + Sync + Debug {
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
 
@@ -185,23 +164,6 @@ pub trait Store: Send + Sync + Debug {
         after: Option<RangePosition>,
         limit: PageLimit,
     ) -> Result<RangePage>;
-
-    /// What the revisions behind `after` changed, in their order. `None`: no such tenant.
-    async fn commits(
-        &self,
-        tenant: TenantId,
-        after: Revision,
-        limit: CommitLimit,
-    ) -> Result<Option<Snapshot<Vec<Commit>>>>;
-
-    /// Where those of these tenants that are there are by now, in no order.
-    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>>;
-
-    /// Hints to other processes that these tenants have new revisions. Call it after the commit.
-    async fn hint(&self, tenants: &[TenantId]) -> Result<()>;
-
-    /// The hints of other processes from now on. `None`: this engine has none.
-    async fn hints(&self) -> Result<Option<Box<dyn Hints>>>;
 
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.

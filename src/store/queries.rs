@@ -3,6 +3,10 @@
 //! Both take `$n`, `ON CONFLICT` and `RETURNING`. Where one clause differs, the statement is
 //! a macro that takes the clause, so that the rest is written once.
 
+mod feed;
+
+pub(super) use feed::*;
+
 /// The columns of `attribution` without the evidence, in the order of the table.
 macro_rules! answer_columns {
     () => {
@@ -195,21 +199,11 @@ macro_rules! insert_audit_batches {
     };
 }
 
-/// Where tenants are by now. By primary key.
-macro_rules! revisions {
-    ($in_keys:literal) => {
-        concat!(
-            "SELECT tenant_id, generation, revision FROM tenant WHERE tenant_id ",
-            $in_keys
-        )
-    };
-}
-
 pub(super) use {
     answer_columns, answers, audit_batch_columns, audit_batches, expire, if_new,
     insert_admin_changes, insert_audit_batches, insert_lessons, insert_quarantined, insert_waiting,
     keep_both_ends, messages, quarantined, remove_quarantined, remove_taught, returning_changes,
-    revisions, tenant, tenant_columns,
+    tenant, tenant_columns,
 };
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
@@ -304,27 +298,6 @@ pub(super) const RANGE: &str = concat!(
      AND ($7 IS NULL OR verdict = $7) \
      ORDER BY sent_at, message_key LIMIT $8"
 );
-
-pub(super) const APPEND_CHANGE: &str =
-    "INSERT INTO change (tenant_id, revision, committed_at, messages) VALUES ($1, $2, $3, $4)";
-
-/// What at most `$3` revisions behind `$2` changed, and no more of them than `$4` bytes hold, but
-/// one at least; with the tenant's revision of the same snapshot. By primary key, which has the
-/// order.
-pub(super) const COMMITS: &str = "SELECT c.*, t.generation, t.revision AS as_of \
-     FROM tenant t LEFT JOIN (SELECT tenant_id, revision, committed_at, messages \
-     FROM (SELECT tenant_id, revision, committed_at, messages, \
-     sum(length(messages)) OVER (ORDER BY revision) - length(messages) AS bytes_before \
-     FROM change WHERE tenant_id = $1 AND revision > $2 ORDER BY revision LIMIT $3) counted \
-     WHERE bytes_before < $4) c ON true WHERE t.tenant_id = $1 ORDER BY c.revision";
-
-/// Of the oldest `$3` changes those before the first that was committed at `$2` or later: the feed
-/// loses its beginning and never a piece of its middle, whatever the clocks said. By primary
-/// key.
-pub(super) const EXPIRE_CHANGES: &str = "DELETE FROM change WHERE tenant_id = $1 AND revision < \
-     (SELECT coalesce(min(CASE WHEN committed_at >= $2 THEN revision END), max(revision) + 1) \
-     FROM (SELECT revision, committed_at FROM change WHERE tenant_id = $1 \
-     ORDER BY revision LIMIT $3) oldest)";
 
 pub(super) const PUT_DEPLOYMENT_KEY: &str = "INSERT INTO deployment_key (key_id, secret, created_at) VALUES (1, $1, $2) \
      ON CONFLICT (key_id) DO NOTHING";

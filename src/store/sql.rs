@@ -1,12 +1,13 @@
 //! [`Store`] over the statements of `queries.rs`, for any [`Engine`]; its [`Tx`] is in `tx.rs`.
 
 mod engine;
+mod feed;
 mod held;
 mod tx;
 
 use super::{
-    BatchFilter, CommitLimit, Expiring, Hints, PageLimit, RangeFilter, RangePage, RangePosition,
-    ReceivedPosition, Result, Snapshot, Store, StoreError, TenantRevision, Tx,
+    BatchFilter, Expiring, PageLimit, RangeFilter, RangePage, RangePosition, ReceivedPosition,
+    Result, Snapshot, Store, StoreError, Tx,
     error::is_broken,
     queries,
     rows::{
@@ -16,8 +17,8 @@ use super::{
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Commit, Generation, Lesson, Mailbox, Message, MessageKey,
-    QuarantineEntry, QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
+    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
@@ -307,39 +308,6 @@ where
             .fetch(&mut *connection);
         let answers = rows.map(|row: Result<AnswerRow, _>| row?.into_answer(tenant));
         range_page(answers, limit).await
-    }
-
-    async fn commits(
-        &self,
-        tenant: TenantId,
-        after: Revision,
-        limit: CommitLimit,
-    ) -> Result<Option<Snapshot<Vec<Commit>>>> {
-        let rows: Vec<AsOf<CommitRow>> = query_as(queries::COMMITS)
-            .bind(tenant.0) // $1
-            .bind(signed(after)) // $2
-            .bind(i64::from(limit.revisions)) // $3
-            .bind(i64::try_from(limit.bytes).unwrap_or(i64::MAX)) // $4
-            .fetch_all(&self.readers)
-            .await?;
-        snapshot(rows, |row| row.into_commit(tenant))
-    }
-
-    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>> {
-        let ids = tenants.iter().map(|tenant| tenant.0).collect();
-        let rows: Vec<TenantRevisionRow> = query_as(E::REVISIONS)
-            .bind(E::ids(ids))
-            .fetch_all(&self.readers)
-            .await?;
-        rows.into_iter().map(|row| row.checked(tenants)).collect()
-    }
-
-    async fn hint(&self, tenants: &[TenantId]) -> Result<()> {
-        Ok(E::hint(&self.hints, tenants).await?)
-    }
-
-    async fn hints(&self) -> Result<Option<Box<dyn Hints>>> {
-        Ok(E::hints(&self.hints).await?)
     }
 
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {

@@ -4,7 +4,7 @@ use super::server::{TestServer, reason, timestamp};
 use crate::{
     on_both_engines,
     support::{
-        TENANT, TestDb,
+        TENANT,
         records::{Record, blob},
     },
 };
