@@ -32,6 +32,7 @@ mod rounds;
 mod scopes;
 mod secret;
 pub mod stream_attributions;
+pub mod summarize_agents;
 
 use crate::{
     cache::{Cache, Coalescer},
@@ -43,7 +44,7 @@ use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
-pub use page::{chunk_size, page_size};
+pub use page::{chunk_size, page_size, summary_page_size};
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
@@ -76,6 +77,8 @@ pub struct App {
     unsettled: Notify,
     /// Places for streams of answers.
     streams: Arc<Semaphore>,
+    /// Summaries at a time: each keeps a connection of the store busy.
+    summaries: Semaphore,
     secret: Arc<SecretCell>,
 }
 
@@ -108,6 +111,7 @@ impl App {
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
             unsettled: Notify::new(),
             streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
+            summaries: Semaphore::new(summarize_agents::AT_A_TIME),
             secret,
         }
     }

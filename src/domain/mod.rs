@@ -13,6 +13,7 @@
 //! | message, change kind | [`merge`] |
 //! | batch, receipt | [`audit_batch`] |
 //! | quarantine | [`quarantine`] |
+//! | bucket, summary | [`summary`] |
 
 pub mod actor;
 pub mod admin_change;
@@ -28,6 +29,7 @@ pub mod merge;
 pub mod message;
 pub mod quarantine;
 pub mod send_event;
+pub mod summary;
 pub mod tenant;
 pub mod time;
 

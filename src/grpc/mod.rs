@@ -27,6 +27,7 @@ mod lookup_response;
 mod quarantine;
 mod send_event;
 mod status;
+mod summary;
 mod tenant_service;
 
 use crate::{

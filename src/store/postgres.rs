@@ -1,6 +1,7 @@
 //! What is particular to Postgres: connecting, the row lock, arrays.
 
 mod copy;
+mod reader;
 
 use super::{
     Result, StoreError, queries,
@@ -8,6 +9,7 @@ use super::{
     sql::{Engine, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
+pub(super) use reader::grant_reader;
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult},
@@ -174,6 +176,9 @@ impl Engine for Postgres {
         ") a"
     );
     const REMOVE_TAUGHT: &'static str = queries::remove_taught!("= ANY($2)");
+    // the width is computed once, not for each row
+    const TALLIES: &'static str =
+        queries::tallies!("date_bin((SELECT $7::bigint * interval '1 microsecond'), sent_at, $6)");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 

@@ -4,6 +4,7 @@ mod admin_change;
 mod attribution;
 mod audit_batch;
 mod quarantine;
+mod tally;
 
 pub(super) use admin_change::AdminChangeRow;
 pub(super) use attribution::AttributionRow;
@@ -11,6 +12,7 @@ pub(super) use audit_batch::AuditBatchRow;
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
 };
+pub(super) use tally::{ExtentRow, TallyRow};
 
 use super::{Result, StoreError, evidence};
 use crate::domain::{

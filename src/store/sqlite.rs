@@ -98,6 +98,7 @@ impl Engine for Sqlite {
         queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
     const REMOVE_TAUGHT: &'static str =
         queries::remove_taught!("IN (SELECT unhex(value) FROM json_each($2))");
+    const TALLIES: &'static str = queries::tallies!("$6 + (sent_at - $6) / $7 * $7");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 

@@ -18,6 +18,8 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     const MESSAGES: &'static str;
     /// [`queries::remove_taught`] of the keys `$2`.
     const REMOVE_TAUGHT: &'static str;
+    /// [`queries::tallies`] with the slots of this engine's times.
+    const TALLIES: &'static str;
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
