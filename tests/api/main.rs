@@ -5,6 +5,7 @@ mod support;
 
 mod errors;
 mod events;
+mod growth;
 mod hostile;
 mod ingest;
 mod lookup;
@@ -15,5 +16,6 @@ mod room;
 mod server;
 mod standard;
 mod stream;
+mod summary;
 mod tenants;
 mod walk;
