@@ -16,9 +16,8 @@ use std::sync::Arc;
 
 /// Summaries of this process at a time; others wait. The store has few connections for reads.
 pub const AT_A_TIME: usize = 2;
-/// Messages of the first statement of a page, which is all that many pages need. Each further one
-/// counts twice as many, up to the most.
-const FIRST: u32 = 4_000;
+/// Messages of one statement at most. The first one of a page counts little more than it has
+/// rows, each further one twice as many as the one before.
 const MOST: u32 = 128_000;
 /// Time of one statement at most, but for a bucket that is longer: its buckets are gone through
 /// one by one.
@@ -128,7 +127,7 @@ impl App {
             fold: Fold::new(buckets.clone(), from, page_size as usize + 1),
             buckets,
             counted,
-            messages: FIRST,
+            messages: page_size.max(100) * 3 / 2,
             is_done: false,
         };
         Ok((walk, query, revision))

@@ -146,7 +146,7 @@ on_both_engines! {
     async fn it_counts_what_is_listed(db: TestDb) {
         const DAY: i64 = 86_400;
         let server = TestServer::with_tenant(&db).await;
-        fill(&server, 3_000).await;
+        fill(&server, 1_600).await;
         let of = |zone: &str, bucket| Asked { time_zone: zone.into(), ..march(bucket) };
         let cases = [
             (of("", Bucket::Hour), 0, 3_600),
