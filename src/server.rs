@@ -107,6 +107,16 @@ pub async fn migrate(config: &Config) -> Result<MigrationReport, OpenError> {
     Ok(MigrationReport { from, to })
 }
 
+/// Lets a role of Postgres read the views and nothing else; makes it if it is not there. SQLite
+/// has no roles.
+pub async fn grant_reader(config: &Config, role: &str) -> Result<(), OpenError> {
+    let granted = match &config.database {
+        DatabaseUrl::Postgres(url) => store::grant_reader(url, role).await,
+        DatabaseUrl::Sqlite(_) => Err(StoreError::Url("SQLite has no roles".into())),
+    };
+    granted.map_err(|source| failed(config, source))
+}
+
 /// Serves until `shutdown`, then lets calls in progress end, at most [`DRAIN`] long.
 pub async fn serve(
     app: Arc<App>,

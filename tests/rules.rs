@@ -39,7 +39,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Libraries that one room knows alone (`lib` is `src/lib.rs`, `cli` is a client).
-const KNOWN_TO: [(&str, &[&str]); 7] = [
+const KNOWN_TO: [(&str, &[&str]); 8] = [
+    ("jiff", &["domain", "simulate"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "server", "cli", "lib"]),
     ("prost", &["grpc", "store", "cache"]),

@@ -1,7 +1,7 @@
 //! Databases of the private Postgres: made, filled, and weighed.
 
 use crate::process::cpu_of_family;
-use sentby::domain::MessageId;
+use sentby::domain::{MessageId, Timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use std::{fs, process::Command, time::Duration};
 
@@ -147,16 +147,7 @@ pub async fn seed(url: &str, tenant: &str, from: u64, to: u64) {
     run(&mut connection, "VACUUM ANALYZE attribution").await;
 }
 
-/// Seconds since 1970 as SQL writes a time.
-fn time(seconds: i64) -> String {
-    let day = i32::try_from(seconds.div_euclid(86_400)).expect("a day");
-    let date = time::Date::from_julian_day(2_440_588 + day).expect("a date");
-    let rest = seconds.rem_euclid(86_400);
-    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!(
-        "{}-{:02}-{:02} {h:02}:{m:02}:{s:02}+00",
-        date.year(),
-        u8::from(date.month()),
-        date.day()
-    )
+/// Seconds since 1970 as SQL takes a time.
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
 }

@@ -91,7 +91,11 @@ impl App {
     }
 
     /// Answers carry one name of a mailbox or an agent; a caller may know another one.
-    async fn resolve_aliases(&self, tenant: &Tenant, filter: &RangeFilter) -> Result<RangeFilter> {
+    pub(super) async fn resolve_aliases(
+        &self,
+        tenant: &Tenant,
+        filter: &RangeFilter,
+    ) -> Result<RangeFilter> {
         let mut filter = filter.clone();
         if filter.mailbox.is_some() || filter.agent.is_some() {
             let directory = self.directories.of_tenant(&*self.store, tenant).await?;

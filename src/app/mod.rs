@@ -34,6 +34,7 @@ mod rounds;
 mod scopes;
 mod secret;
 pub mod stream_attributions;
+pub mod summarize_agents;
 pub mod watch_attributions;
 
 use crate::{
@@ -47,7 +48,7 @@ pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 use newest::Newest;
-pub use page::{chunk_size, page_size};
+pub use page::{chunk_size, page_size, summary_page_size};
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
@@ -85,6 +86,8 @@ pub struct App {
     feed_readers: Semaphore,
     newest: Arc<Newest>,
     change_days: u32,
+    /// Summaries at a time: each keeps a connection of the store busy.
+    summaries: Semaphore,
     secret: Arc<SecretCell>,
 }
 
@@ -130,6 +133,7 @@ impl App {
             feed_readers: Semaphore::new(watch_attributions::READERS),
             newest,
             change_days: limits.change_days,
+            summaries: Semaphore::new(summarize_agents::AT_A_TIME),
             secret,
         }
     }

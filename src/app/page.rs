@@ -19,6 +19,11 @@ pub fn chunk_size(asked: i32) -> Result<u32> {
     size("chunk_size", asked, MAX_PAGE)
 }
 
+/// The same for a summary, of which small pages may cost as much as large ones.
+pub fn summary_page_size(asked: i32) -> Result<u32> {
+    size("page_size", asked, MAX_PAGE)
+}
+
 fn size(field: &str, asked: i32, default: u32) -> Result<u32> {
     match u32::try_from(asked) {
         Ok(0) => Ok(default),

@@ -110,8 +110,8 @@ impl List {
         let last = Timestamp::from_micros(Timestamp::LATEST.micros() - 1);
         StreamAttributionsRequest {
             tenant_id: self.tenant.to_string(),
-            start: Some(moment(self.from.unwrap_or(Timestamp::EARLIEST))),
-            end: Some(moment(self.to.unwrap_or(last))),
+            start: Some(show::moment(self.from.unwrap_or(Timestamp::EARLIEST))),
+            end: Some(show::moment(self.to.unwrap_or(last))),
             mailbox: self.mailbox.clone().unwrap_or_default(),
             agent: self.agent.clone().unwrap_or_default(),
             verdict: self.verdict.map_or(0, Into::into),
@@ -166,13 +166,6 @@ async fn next(
     chunk.ok_or_else(|| Refused(Status::unavailable("the server ended the stream")))
 }
 
-fn moment(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.micros().div_euclid(1_000_000),
-        nanos: 0,
-    }
-}
-
 fn verdict(text: &str) -> Result<Verdict, String> {
     show::parse(text, "verdict")
 }
@@ -180,10 +173,10 @@ fn verdict(text: &str) -> Result<Verdict, String> {
 /// A line of it, without its end.
 pub(super) fn csv(one: &Attribution) -> String {
     let fields: [Cow<'_, str>; 10] = [
-        quoted(&one.message_id),
+        show::quoted(&one.message_id),
         show::cell::<Verdict>(one.verdict).into(),
-        quoted(&one.agent),
-        quoted(&one.mailbox),
+        show::quoted(&one.agent),
+        show::quoted(&one.mailbox),
         show::cell::<Basis>(one.basis).into(),
         one.confirmed.to_string().into(),
         one.contradicted.to_string().into(),
@@ -192,15 +185,6 @@ pub(super) fn csv(one: &Attribution) -> String {
         one.candidates.join(" ").into(),
     ];
     fields.join(",")
-}
-
-/// As RFC 4180 has it.
-fn quoted(text: &str) -> Cow<'_, str> {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\"")).into()
-    } else {
-        text.into()
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! `sentby migrate`
 
-use super::{Outcome, settings::CommonSettings};
-use crate::{config::Config, server};
+use super::{Outcome, Usage, settings::CommonSettings};
+use crate::{
+    config::{Config, DatabaseUrl},
+    server,
+};
 use std::io::{self, Write as _};
 
 /// Create the tables of the database, or bring them up to this version.
@@ -11,6 +14,10 @@ use std::io::{self, Write as _};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Migrate {
+    /// Postgres: let this role read the views (attribution_v1, tenant_v1), and nothing else of
+    /// sentby. It is made, without login, if it is not there; grant it to those who may read
+    #[arg(long, value_name = "ROLE")]
+    reader: Option<String>,
     #[command(flatten)]
     pub settings: CommonSettings,
 }
@@ -18,10 +25,19 @@ pub(super) struct Migrate {
 const EXAMPLES: &str = "\
 Examples:
   sentby migrate --database postgres://sentby:…@db/sentby
-  SENTBY_DATABASE=postgres://sentby:…@db/sentby sentby migrate";
+  SENTBY_DATABASE=postgres://sentby:…@db/sentby sentby migrate
+
+A role for the metrics merger and BI, which sees the views and nothing else:
+  sentby migrate --database postgres://sentby:…@db/sentby --reader sentby_reader
+  psql -c 'GRANT sentby_reader TO grafana'";
 
 impl Migrate {
     pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
+        if self.reader.is_some() && matches!(config.database, DatabaseUrl::Sqlite(_)) {
+            let why =
+                "--reader is for Postgres: SQLite has no roles, who reads the file reads it all";
+            return Err(Usage(why.into()).into());
+        }
         let report = server::migrate(&config).await?;
         let database = &config.database;
         let line = match report.from {
@@ -32,6 +48,11 @@ impl Migrate {
             None => format!("{database}: no schema → {}", report.to),
         };
         writeln!(io::stdout(), "{line}")?;
+        if let Some(role) = &self.reader {
+            server::grant_reader(&config, role).await?;
+            let line = format!("{database}: the role {role} reads the views, and nothing else");
+            writeln!(io::stdout(), "{line}")?;
+        }
         Ok(Outcome::Done)
     }
 }

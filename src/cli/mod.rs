@@ -17,6 +17,7 @@ mod settings;
 mod show;
 mod simulate;
 mod status;
+mod summary;
 mod table;
 mod verify;
 mod watch;
@@ -66,6 +67,7 @@ enum Command {
     Import(import::Import),
     Lookup(lookup::Lookup),
     List(list::List),
+    Summary(summary::Summary),
     Explain(explain::Explain),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
@@ -119,6 +121,7 @@ impl Command {
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::List(list) => (Role::Command, list.target.flags()),
+            Self::Summary(summary) => (Role::Command, summary.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
@@ -140,6 +143,7 @@ impl Command {
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::List(list) => list.run(config).await,
+            Self::Summary(summary) => summary.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
@@ -229,6 +233,9 @@ mod tests {
             "sentby watch",
             &format!("sentby watch --tenant {TENANT} --token x --state f"),
             &format!("sentby watch --tenant {TENANT} --json --csv"),
+            &format!("sentby summary --tenant {TENANT} --bucket MONTH"),
+            &format!("sentby summary --tenant {TENANT} --csv --json"),
+            "sentby migrate --reader",
             "sentby simulate",
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
@@ -245,11 +252,13 @@ mod tests {
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
             "sentby migrate --database postgres://h/d",
+            "sentby migrate --database postgres://h/d --reader bi",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
             &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),
+            &format!("sentby summary --tenant {TENANT} --bucket week --time-zone Asia/Tokyo --csv"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),

@@ -3,8 +3,8 @@
 use crate::{
     domain::Timestamp,
     pb::{
-        ActorKind, Attribution, Basis, ChangeKind, ErrorReason, Evidence, MissReason, Operation,
-        QuarantineReason, Side, TenantState, Verdict, register_tenant_response::Outcome,
+        ActorKind, Attribution, Basis, Bucket, ChangeKind, ErrorReason, Evidence, MissReason,
+        Operation, QuarantineReason, Side, TenantState, Verdict, register_tenant_response::Outcome,
     },
 };
 use serde::Serialize;
@@ -32,6 +32,7 @@ macro_rules! named {
 named! {
     ActorKind: "ACTOR_KIND_",
     Basis: "BASIS_",
+    Bucket: "BUCKET_",
     ChangeKind: "CHANGE_KIND_",
     ErrorReason: "ERROR_REASON_",
     MissReason: "MISS_REASON_",
@@ -82,6 +83,23 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> Option<String> {
         .checked_mul(1_000_000)?
         .checked_add(i64::from(time.nanos) / 1000)?;
     Some(Timestamp::from_micros(micros).to_string())
+}
+
+/// A time of a request.
+pub(super) fn moment(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.micros().div_euclid(1_000_000),
+        nanos: 0,
+    }
+}
+
+/// A field of CSV, as RFC 4180 has it.
+pub(super) fn quoted(text: &str) -> Cow<'_, str> {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
 }
 
 /// 1234567 → `1,234,567`.
@@ -275,6 +293,7 @@ mod tests {
         }
         check::<ActorKind>();
         check::<Basis>();
+        check::<Bucket>();
         check::<ChangeKind>();
         check::<ErrorReason>();
         check::<MissReason>();

@@ -14,6 +14,7 @@
 //! | change feed, its positions | [`feed`] |
 //! | batch, receipt | [`audit_batch`] |
 //! | quarantine | [`quarantine`] |
+//! | bucket, summary | [`summary`] |
 
 pub mod actor;
 pub mod admin_change;
@@ -30,6 +31,7 @@ pub mod merge;
 pub mod message;
 pub mod quarantine;
 pub mod send_event;
+pub mod summary;
 pub mod tenant;
 pub mod time;
 

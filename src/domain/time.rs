@@ -1,11 +1,10 @@
 //! Points in time and periods. Whole microseconds since 1970-01-01 UTC everywhere inside.
 
+use jiff::tz::Offset;
 use std::fmt;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// Days from the calendar's Julian day 0 to 1970-01-01.
-const EPOCH_JULIAN_DAY: i64 = 2_440_588;
 
 /// A point in time: microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,10 +44,11 @@ impl Timestamp {
         {
             return None;
         }
-        let year = digits(&bytes[0..4])?;
-        let month = time::Month::try_from(u8::try_from(digits(&bytes[5..7])?).ok()?).ok()?;
-        let day = u8::try_from(digits(&bytes[8..10])?).ok()?;
-        let date = time::Date::from_calendar_date(i32::try_from(year).ok()?, month, day).ok()?;
+        let days = days(
+            digits(&bytes[0..4])?,
+            digits(&bytes[5..7])?,
+            digits(&bytes[8..10])?,
+        )?;
         let (hour, minute, second) = (
             digits(&bytes[11..13])?,
             digits(&bytes[14..16])?,
@@ -59,8 +59,7 @@ impl Timestamp {
             return None;
         }
         let (fraction, zone) = fraction(&bytes[19..])?;
-        let days = i64::from(date.to_julian_day()) - EPOCH_JULIAN_DAY;
-        let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+        let seconds = days * SECONDS_PER_DAY + i64::from(hour * 3600 + minute * 60 + second);
         Some(Self(
             (seconds - offset(zone)?) * MICROS_PER_SECOND + fraction,
         ))
@@ -70,25 +69,20 @@ impl Timestamp {
 /// RFC 3339 in UTC, with a fraction only where there is one.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.div_euclid(MICROS_PER_SECOND);
-        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
-        let julian_day = seconds.div_euclid(SECONDS_PER_DAY) + EPOCH_JULIAN_DAY;
-        let date = i32::try_from(julian_day)
-            .ok()
-            .and_then(|day| time::Date::from_julian_day(day).ok());
-        let Some(date) = date else {
+        let Ok(time) = jiff::Timestamp::from_microsecond(self.0) else {
             return write!(f, "{}us", self.0); // outside the calendar
         };
-        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
+        let time = Offset::UTC.to_datetime(time);
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            of_day / 3600,
-            of_day / 60 % 60,
-            of_day % 60
+            time.year(),
+            time.month(),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second()
         )?;
         if micros != 0 {
             write!(f, ".{micros:06}")?;
@@ -104,9 +98,34 @@ pub struct TimeRange {
     pub end: Timestamp,
 }
 
-fn digits(bytes: &[u8]) -> Option<i64> {
+/// Days since 1970-01-01 of a day of the calendar; `None` if there is no such day. By hand, since
+/// it is on the way of every record. Years are counted from March: so the leap day is the last
+/// of its year, and the months before a month have the same days in every year.
+fn days(year: u32, month: u32, day: u32) -> Option<i64> {
+    const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    /// Days of 400 years, which are added so that no year is negative.
+    const CYCLE: u32 = 146_097;
+    /// Days from 0000-03-01 to 1970-01-01.
+    const EPOCH: u32 = 719_468;
+    let length = LENGTHS.get(month.wrapping_sub(1) as usize)?;
+    let is_leap_day =
+        month == 2 && day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if day == 0 || (day > *length && !is_leap_day) {
+        return None;
+    }
+    let (year, month) = if month > 2 {
+        (year + 400, month - 3)
+    } else {
+        (year + 399, month + 9)
+    };
+    let before = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5;
+    Some(i64::from(before + day - 1) - i64::from(CYCLE + EPOCH))
+}
+
+/// A number of at most 9 digits.
+fn digits(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0, |n, b| {
-        b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0'))
+        b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0'))
     })
 }
 
@@ -140,7 +159,7 @@ fn offset(zone: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let (hours, minutes) = (digits(hours)?, digits(minutes)?);
-    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
+    (hours <= 23 && minutes <= 59).then_some(sign * i64::from(hours * 3600 + minutes * 60))
 }
 
 #[cfg(test)]
@@ -164,6 +183,25 @@ mod tests {
         }
         let precise = Timestamp::parse("2024-02-29T00:00:00.1234567Z").expect("leap day");
         assert_eq!(precise.to_string(), "2024-02-29T00:00:00.123456Z");
+    }
+
+    #[test]
+    fn the_calendar_is_that_of_the_library() {
+        let (mut date, mut number) = (jiff::civil::date(0, 1, 1), -719_528);
+        loop {
+            let year = date.year().unsigned_abs().into();
+            let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+            let (month, day) = (month.into(), day.into());
+            assert_eq!(days(year, month, day), Some(number));
+            let Ok(next) = date.tomorrow() else { break };
+            if next.month() != date.month() {
+                assert_eq!(days(year, month, day + 1), None);
+            }
+            (date, number) = (next, number + 1);
+        }
+        assert_eq!(days(2026, 0, 1), None);
+        assert_eq!(days(2026, 13, 1), None);
+        assert_eq!(days(2026, 1, 0), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     convert::{
         Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
     },
-    status,
+    status, summary,
     watch::{self, Changes},
 };
 use crate::{
@@ -155,6 +155,24 @@ impl AttributionService for Handler {
             .run(move |app| async move { app.watch_attributions(asked).await })
             .await?;
         Ok(Response::new(watch::changes(self, watch)))
+    }
+
+    async fn summarize_agents(
+        &self,
+        request: Request<pb::SummarizeAgentsRequest>,
+    ) -> Result<Response<pb::SummarizeAgentsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let asked = summary::query(&mut fields, &request);
+        let page_size = fields.summary_page_size(request.page_size);
+        fields.check()?;
+        let asked = asked.expect("checked");
+        let page = self
+            .app
+            .summarize_agents(asked, page_size, request.page_token)
+            .await
+            .map_err(status::from_error)?;
+        Ok(Response::new(summary::response(page)))
     }
 
     async fn explain_attribution(

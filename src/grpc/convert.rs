@@ -2,7 +2,7 @@
 
 use super::status;
 use crate::{
-    app::{Error, FieldError, chunk_size, page_size},
+    app::{Error, FieldError, chunk_size, page_size, summary_page_size},
     domain::{
         ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, Revision, Side,
         TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
@@ -172,6 +172,10 @@ impl Fields {
 
     pub(super) fn chunk_size(&mut self, asked: i32) -> u32 {
         self.size("chunk_size", chunk_size(asked))
+    }
+
+    pub(super) fn summary_page_size(&mut self, asked: i32) -> u32 {
+        self.size("page_size", summary_page_size(asked))
     }
 
     fn size(&mut self, field: &str, checked: Result<u32, Error>) -> u32 {

@@ -30,6 +30,7 @@ mod outbox;
 mod quarantine;
 mod send_event;
 mod status;
+mod summary;
 mod tenant_service;
 mod watch;
 

@@ -1,10 +1,7 @@
 //! Points in time as audit records write them.
 
-use time::Date;
+use jiff::{Timestamp, tz::Offset};
 
-const MS_PER_DAY: i64 = 86_400_000;
-/// Days from the calendar's Julian day 0 to 1970-01-01.
-const EPOCH_JULIAN_DAY: i64 = 2_440_588;
 /// .NET ticks (100 ns since 0001-01-01) at 1970-01-01.
 const EPOCH_TICKS: i64 = 621_355_968_000_000_000;
 
@@ -31,10 +28,10 @@ impl Moment {
 
     /// `CreationTime`: `2021-07-19T17:55:04`, without a `Z`.
     pub fn native(self) -> String {
-        let (date, second) = self.parts();
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let (year, month, day) = date.to_calendar_date();
-        let month = u8::from(month);
+        let at = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX);
+        let at = Offset::UTC.to_datetime(at);
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
     }
 
@@ -42,13 +39,6 @@ impl Moment {
     pub fn ticks_of_id(self) -> u64 {
         let ticks = (EPOCH_TICKS + self.0 * 10_000).unsigned_abs();
         (ticks >> 16) & 0xffff_ffff_ffff
-    }
-
-    fn parts(self) -> (Date, i64) {
-        let julian_day = self.0.div_euclid(MS_PER_DAY) + EPOCH_JULIAN_DAY;
-        let day = i32::try_from(julian_day).unwrap_or(i32::MAX);
-        let date = Date::from_julian_day(day).unwrap_or(Date::MAX);
-        (date, self.0.rem_euclid(MS_PER_DAY) / 1_000)
     }
 }
 

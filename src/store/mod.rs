@@ -25,6 +25,7 @@ use crate::domain::{
     AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
     Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
     Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
+    summary::{Slots, Tally},
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -39,7 +40,7 @@ use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 3..=4;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 4..=5;
 
 /// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -164,6 +165,25 @@ pub trait Store: FeedStore + Send + Sync + Debug {
         after: Option<RangePosition>,
         limit: PageLimit,
     ) -> Result<RangePage>;
+
+    /// From the first listed message of a range to the one behind `messages` more, which is left
+    /// out, or behind the last one. Those of one moment stay together. `None`: there is none.
+    async fn extent(
+        &self,
+        tenant: TenantId,
+        range: TimeRange,
+        messages: u32,
+    ) -> Result<Option<TimeRange>>;
+
+    /// Counts listed messages by slot, mailbox, agent, verdict and basis, in no order. `add` takes
+    /// each count as it comes: there may be as many as messages.
+    async fn tallies(
+        &self,
+        tenant: TenantId,
+        filter: &RangeFilter,
+        slots: Slots,
+        add: &mut (dyn FnMut(Tally) + Send),
+    ) -> Result<()>;
 
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.
@@ -294,6 +314,11 @@ pub trait Tx: Send {
 /// The embedded store: one file, made if it is not there. Connects on first use.
 pub fn open_sqlite(path: &Path) -> Arc<dyn Store> {
     Arc::new(sqlite::open(path))
+}
+
+/// Lets a role of Postgres read the views and nothing else; makes it if it is not there.
+pub async fn grant_reader(url: &str, role: &str) -> Result<()> {
+    postgres::grant_reader(url, role).await
 }
 
 /// Connects on first use, so a database that is down does not keep the program from

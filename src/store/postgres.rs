@@ -2,6 +2,7 @@
 
 mod copy;
 mod hints;
+mod reader;
 
 use super::{
     Hints, Result, StoreError, queries,
@@ -9,6 +10,7 @@ use super::{
     sql::{Engine, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
+pub(super) use reader::grant_reader;
 use sqlx::{
     PgConnection, Pool, Postgres,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult},
@@ -180,6 +182,9 @@ impl Engine for Postgres {
     );
     const REMOVE_TAUGHT: &'static str = queries::remove_taught!("= ANY($2)");
     const REVISIONS: &'static str = queries::revisions!("= ANY($1)");
+    // the width is computed once, not for each row
+    const TALLIES: &'static str =
+        queries::tallies!("date_bin((SELECT $7::bigint * interval '1 microsecond'), sent_at, $6)");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('_sqlx_migrations')";
 

@@ -180,6 +180,27 @@ macro_rules! audit_batches {
     };
 }
 
+/// Counts of a range by slot, mailbox, agent, verdict and basis. `$4` and `$5` filter where they
+/// are not NULL; `$slot` is the beginning of the slot of `$7` microseconds, one of which begins
+/// at `$6`. By `attribution_by_time`.
+macro_rules! tallies {
+    ($slot:literal) => {
+        concat!(
+            "SELECT tenant_id, ",
+            $slot,
+            " AS slot, mailbox, agent, verdict, basis, count(*) AS messages, \
+             count(*) FILTER (WHERE confirmed) AS confirmed, \
+             count(*) FILTER (WHERE contradicted) AS contradicted, \
+             count(*) - count(message_id) AS without_message_id, \
+             min(sent_at) AS first_sent_at, max(sent_at) AS last_sent_at \
+             FROM attribution WHERE tenant_id = $1 AND listed \
+             AND sent_at >= $2 AND sent_at < $3 \
+             AND ($4 IS NULL OR mailbox = $4) AND ($5 IS NULL OR agent = $5) \
+             GROUP BY tenant_id, slot, mailbox, agent, verdict, basis"
+        )
+    };
+}
+
 macro_rules! audit_batch_columns {
     () => {
         "tenant_id, batch_id, request_id, content_digest, source, received_at, received, kept, \
@@ -203,7 +224,7 @@ pub(super) use {
     answer_columns, answers, audit_batch_columns, audit_batches, expire, if_new,
     insert_admin_changes, insert_audit_batches, insert_lessons, insert_quarantined, insert_waiting,
     keep_both_ends, messages, quarantined, remove_quarantined, remove_taught, returning_changes,
-    tenant, tenant_columns,
+    tallies, tenant, tenant_columns,
 };
 
 pub(super) const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
@@ -298,6 +319,16 @@ pub(super) const RANGE: &str = concat!(
      AND ($7 IS NULL OR verdict = $7) \
      ORDER BY sent_at, message_key LIMIT $8"
 );
+
+/// Send times of the first listed message of a range, of the one behind `$4` more, and of the
+/// last. By `attribution_by_time` alone, but for pages of the table that were just written.
+pub(super) const EXTENT: &str = "SELECT \
+     (SELECT sent_at FROM attribution WHERE tenant_id = $1 AND listed \
+      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at, message_key LIMIT 1), \
+     (SELECT sent_at FROM attribution WHERE tenant_id = $1 AND listed \
+      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at, message_key LIMIT 1 OFFSET $4), \
+     (SELECT sent_at FROM attribution WHERE tenant_id = $1 AND listed \
+      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at DESC, message_key DESC LIMIT 1)";
 
 pub(super) const PUT_DEPLOYMENT_KEY: &str = "INSERT INTO deployment_key (key_id, secret, created_at) VALUES (1, $1, $2) \
      ON CONFLICT (key_id) DO NOTHING";

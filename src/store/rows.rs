@@ -5,6 +5,7 @@ mod attribution;
 mod audit_batch;
 mod change;
 mod quarantine;
+mod tally;
 
 pub(super) use admin_change::AdminChangeRow;
 pub(super) use attribution::AttributionRow;
@@ -13,6 +14,7 @@ pub(super) use change::{CommitRow, TenantRevisionRow, pack};
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
 };
+pub(super) use tally::{ExtentRow, TallyRow};
 
 use super::{Result, StoreError, evidence};
 use crate::domain::{

@@ -100,6 +100,7 @@ impl Engine for Sqlite {
         queries::remove_taught!("IN (SELECT unhex(value) FROM json_each($2))");
     const REVISIONS: &'static str =
         queries::revisions!("IN (SELECT unhex(value) FROM json_each($1))");
+    const TALLIES: &'static str = queries::tallies!("$6 + (sent_at - $6) / $7 * $7");
     const HAS_SCHEMA: &'static str =
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 

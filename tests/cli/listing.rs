@@ -1,4 +1,4 @@
-//! `sentby list`: a range in every form, and through a connection that breaks.
+//! `sentby list` and `sentby summary`: a range in every form, and through a connection that breaks.
 
 use crate::support::{
     TENANT, TestDb,
@@ -119,4 +119,58 @@ async fn a_broken_connection_is_gone_on_with() {
         .filter_map(|one| one["message_id"].as_str())
         .collect();
     assert_eq!(ids.len(), MANY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_summarized_in_every_form() {
+    let db = filled().await;
+    let database = database(&db.config.database);
+    let tenant = TENANT.to_string();
+    let summary = |more: &[&str]| {
+        let of = ["summary", "--database", &database, "--tenant", &tenant];
+        run(&[&of[..], more].concat())
+    };
+    // 20,000 messages, a second apart: 5 hours and 33 minutes, whoever's clock it is
+    let hours = json_lines(&summary(&["--json", "--bucket", "hour"]));
+    assert_eq!(hours.len(), 6);
+    let counts: Vec<u64> = hours
+        .iter()
+        .map(|row| row["messages"].as_u64().expect("a number"))
+        .collect();
+    assert_eq!(counts.iter().sum::<u64>(), MANY as u64);
+    assert_eq!(counts[1], 3_600);
+    assert_eq!(hours[1]["bucket_start"], "2026-03-02T01:00:00Z");
+    assert_eq!(hours[1]["agent"], "anna@contoso.com");
+    assert_eq!(hours[1]["mailbox_send_as"], 3_600);
+
+    let nepal = ["--bucket", "DAY", "--time-zone", "Asia/Kathmandu", "--csv"];
+    let part = ["--from", "2026-03-02", "--to", "2026-03-02T00:00:04Z"];
+    let csv = succeeded(&summary(&[&nepal[..], &part].concat()));
+    let csv: Vec<&str> = csv.lines().collect();
+    assert!(csv[0].starts_with("bucket_start,bucket_end,mailbox,agent,messages,attributed,"));
+    assert_eq!(
+        csv[1..],
+        [
+            "2026-03-02T00:00:00Z,2026-03-02T00:00:04Z,support@contoso.com,anna@contoso.com,\
+          3,3,0,0,0,0,3,0,0,0,0,0,0,0,2026-03-02T00:00:00Z,2026-03-02T00:00:03Z"
+        ]
+    );
+    let table = succeeded(&summary(&[]));
+    let table: Vec<&str> = table.lines().collect();
+    assert_eq!(table.len(), 2, "one row of all: {table:?}");
+    assert!(table[0].starts_with("FROM ") && table[1].contains(" 20,000"));
+    assert_eq!(
+        succeeded(&summary(&["--json", "--agent", "bob@contoso.com"])),
+        ""
+    );
+    let wrong = summary(&["--time-zone", "Europe/Atlantis"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(
+        told.contains("time_zone") && told.contains("IANA"),
+        "{told}"
+    );
+
+    let reader = run(&["migrate", "--database", &database, "--reader", "bi"]);
+    assert_eq!(reader.status.code(), Some(2), "SQLite has no roles");
 }

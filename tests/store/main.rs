@@ -12,5 +12,7 @@ mod plans;
 mod register;
 mod rows;
 mod schema;
+mod summary;
+mod views;
 mod wal;
 mod writers;

@@ -25,7 +25,7 @@ fn both_engines_have_the_same_migrations() {
 }
 
 #[tokio::test]
-async fn both_engines_have_the_same_tables_and_columns() {
+async fn both_engines_have_the_same_tables_views_and_columns() {
     let Some(postgres) = TestDb::postgres().await else {
         return;
     };
@@ -49,13 +49,16 @@ async fn both_engines_have_the_same_tables_and_columns() {
     let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
     let in_sqlite: Vec<(String, String, bool)> = sqlx::query_as(
         "SELECT t.name, c.name, c.\"notnull\" = 0 FROM sqlite_master t, pragma_table_xinfo(t.name) c \
-         WHERE t.type = 'table' AND t.name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
+         WHERE t.type IN ('table', 'view') AND t.name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
          ORDER BY t.name, c.cid",
     )
     .fetch_all(&mut connection)
     .await
     .expect("columns");
     assert!(in_postgres.len() > 40);
+    for view in ["attribution_v1", "tenant_v1"] {
+        assert!(in_postgres.iter().any(|(table, _, _)| table == view));
+    }
     assert_eq!(in_postgres, in_sqlite);
 }
 

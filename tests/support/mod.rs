@@ -206,6 +206,14 @@ impl TestDb {
         })
     }
 
+    /// The one column of all rows.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        on_connection!(self, |connection| {
+            let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection);
+            rows.await.expect("rows")
+        })
+    }
+
     pub async fn execute(&self, sql: &'static str) {
         on_connection!(self, |connection| {
             let done = sqlx::query(sql).execute(&mut connection).await;

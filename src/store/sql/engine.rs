@@ -23,6 +23,8 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     const REMOVE_TAUGHT: &'static str;
     /// [`queries::revisions`] of the tenants `$1`.
     const REVISIONS: &'static str;
+    /// [`queries::tallies`] with the slots of this engine's times.
+    const TALLIES: &'static str;
     /// 1 if the table of migrations is there.
     const HAS_SCHEMA: &'static str;
 
