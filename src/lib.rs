@@ -61,6 +61,10 @@
 //! statement of its own that begins where the last one ended; `app/stream_attributions.rs` is
 //! the same walk unasked, one page ahead of the caller.
 //!
+//! A summary counts a range by mailbox, agent and bucket: `app/summarize_agents.rs` takes it in
+//! statements of some thousand messages, in slots of time that fall into one bucket each, and
+//! [`domain::summary`] folds these into the rows of a page.
+//!
 //! # Who may use whom
 //!
 //! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way (a test
