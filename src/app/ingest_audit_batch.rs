@@ -8,7 +8,7 @@ use super::{
     receipt::Label,
     rounds::Ready,
 };
-use crate::domain::{AuditBatch, BatchId, Evidence, MessageKey, Receipt, Tenant, TenantId};
+use crate::domain::{AuditBatch, BatchId, Evidence, MessageKey, Receipt, Tenant, TenantId, Window};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct Batch {
     pub request_id: Option<String>,
     /// Who sends it. May be empty.
     pub source: String,
+    /// The period that it completes.
+    pub window: Option<Window>,
 }
 
 /// What a batch was answered.

@@ -1,6 +1,8 @@
 //! ListAttributions: a range of send times, a page at a time.
 
-use super::{App, Error, Result, at_least, page::MAX_PAGE_BYTES, secret::Query};
+use super::{
+    App, Error, Result, at_least, coverage::RangeCoverage, page::MAX_PAGE_BYTES, secret::Query,
+};
 use crate::{
     domain::{Answer, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict, lesson::NamedBy},
     store::{PageLimit, RangeFilter, RangePosition},
@@ -23,6 +25,8 @@ pub struct Page {
     pub next_token: String,
     /// Of the first page: what changed after it may be missing in the walk.
     pub revision: Revision,
+    /// What may be missing: with the first page of a walk.
+    pub coverage: Option<RangeCoverage>,
     /// What tokens of this walk are bound to.
     query: Query,
 }
@@ -54,6 +58,16 @@ impl App {
                 Some(Position::decode(&position).ok_or(Error::PageTokenInvalid)?)
             }
         };
+        let coverage = match position {
+            Some(_) => None,
+            None => {
+                let range = walk.filter.range;
+                Some(
+                    self.coverage_of_range(tenant.id, range, walk.at_least)
+                        .await?,
+                )
+            }
+        };
         let filter = self.resolve_aliases(&tenant, &walk.filter).await?;
         let after = position.map(|position| position.after);
         let found = self.store.range(tenant.id, &filter, after, limit).await?;
@@ -61,6 +75,7 @@ impl App {
             answers: found.answers,
             next_token: String::new(),
             revision: position.map_or(tenant.revision, |position| position.revision),
+            coverage,
             query,
         };
         if let (Some(last), true) = (page.answers.last(), found.more) {

@@ -6,6 +6,7 @@
 
 use super::{
     App, Error, Result,
+    coverage::RangeCoverage,
     list_attributions::{Page, Walk},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub struct Chunk {
     pub resume_token: String,
     /// Of the first page of the walk, also where it was resumed.
     pub revision: Revision,
+    /// What may be missing: with the first chunk of a walk.
+    pub coverage: Option<RangeCoverage>,
 }
 
 /// A walk under way.
@@ -102,6 +105,7 @@ impl AnswerStream {
             answers,
             resume_token,
             revision: self.page.revision,
+            coverage: self.page.coverage.take(),
         }))
     }
 

@@ -13,16 +13,20 @@
 //! | message, change kind | [`merge`] |
 //! | batch, receipt | [`audit_batch`] |
 //! | quarantine | [`quarantine`] |
+//! | window, what is covered, gap | [`coverage`], [`intervals`], [`lag`] |
 
 pub mod actor;
 pub mod admin_change;
 pub mod attribute;
 pub mod attribution;
 pub mod audit_batch;
+pub mod coverage;
 pub mod directory;
 pub mod evidence;
 pub mod explain;
 pub mod identity;
+pub mod intervals;
+pub mod lag;
 pub mod lesson;
 pub mod merge;
 pub mod message;
@@ -36,9 +40,12 @@ pub use admin_change::AdminChange;
 pub use attribute::attribute;
 pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
+pub use coverage::{Absence, Clock, Coverage, Gap, Window};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
 pub use identity::Identity;
+pub use intervals::Intervals;
+pub use lag::Lag;
 pub use lesson::Lesson;
 pub use merge::{ChangeKind, Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};

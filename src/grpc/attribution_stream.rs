@@ -6,6 +6,7 @@
 use super::{
     Handler,
     convert::attribution,
+    coverage_service::range_coverage,
     status::{from_error, stopping},
 };
 use crate::{
@@ -37,9 +38,13 @@ pub(super) fn chunks(handler: Handler, answers: AnswerStream) -> Chunks {
 }
 
 fn pb_chunk(chunk: Chunk) -> StreamAttributionsResponse {
+    let (complete_through, gaps, gaps_omitted) = range_coverage(chunk.coverage);
     StreamAttributionsResponse {
         attributions: chunk.answers.into_iter().map(attribution).collect(),
         resume_token: chunk.resume_token,
         revision: chunk.revision.0,
+        complete_through,
+        gaps,
+        gaps_omitted,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         put_mailboxes::RegisterChange,
         register_tenant::{Outcome, Registration},
     },
-    domain::{Mailbox, MailboxKind, Tenant, Timestamp},
+    domain::{Mailbox, MailboxKind, Tenant, TimeRange, Timestamp},
     pb::{self, tenant_service_server::TenantService},
 };
 use tonic::{Request, Response, Status, async_trait};
@@ -58,11 +58,17 @@ impl TenantService for Handler {
         let mut fields = Fields::default();
         let id = fields.tenant_id(&request.into_inner().tenant_id);
         fields.check()?;
-        let tenant = self
+        let (tenant, complete) = self
             .run(|app| async move { app.get_tenant(id).await })
             .await?;
+        let mut tenant = pb_tenant(tenant);
+        if let (Some(readiness), Some(TimeRange { start, end })) = (&mut tenant.readiness, complete)
+        {
+            readiness.complete_since = Some(timestamp(start));
+            readiness.complete_through = Some(timestamp(end));
+        }
         Ok(Response::new(pb::GetTenantResponse {
-            tenant: Some(pb_tenant(tenant)),
+            tenant: Some(tenant),
         }))
     }
 
@@ -164,6 +170,8 @@ fn pb_tenant(tenant: Tenant) -> pb::Tenant {
             last_mailbox_side_event,
             first_agent_side_event,
             last_agent_side_event,
+            complete_since: None,
+            complete_through: None,
         }),
     }
 }

@@ -5,14 +5,16 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `queries.rs` | every statement that both engines run, as text |
-//! | `sql.rs`, `sql/tx.rs` | `Store` and `Tx` over these statements, for any engine |
+//! | `ledger.rs` | the part of the contract that is about covered time |
+//! | `queries.rs`, `queries/` | every statement that both engines run, as text |
+//! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `error.rs` | which database errors mean what |
 
 mod error;
 mod evidence;
+pub mod ledger;
 mod postgres;
 mod queries;
 mod rows;
@@ -26,6 +28,7 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
+pub use ledger::{LedgerStore, LedgerTx};
 use std::{
     collections::{HashMap, HashSet},
     fmt::Debug,
@@ -36,7 +39,7 @@ use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 3..=4;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 5..=6;
 
 /// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -101,6 +104,8 @@ pub struct ReceivedPosition {
 pub enum Expiring {
     Receipts,
     Quarantine,
+    /// Windows that were not complete.
+    Failures,
 }
 
 /// The rows of all tenants. Every read of a tenant's data takes its id, and every row is
@@ -109,7 +114,7 @@ pub enum Expiring {
 /// A call must not be dropped half-way (a dropped `begin` can leave an open transaction on
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
-pub trait Store: Send + Sync + Debug {
+pub trait Store: LedgerStore + Send + Sync + Debug {
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
 
@@ -204,7 +209,7 @@ pub trait Store: Send + Sync + Debug {
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
 #[async_trait]
-pub trait Tx: Send {
+pub trait Tx: LedgerTx + Send {
     /// The tenant as it was when the lock was taken.
     fn tenant(&self) -> &Tenant;
 

@@ -3,6 +3,10 @@
 //! Both take `$n`, `ON CONFLICT` and `RETURNING`. Where one clause differs, the statement is
 //! a macro that takes the clause, so that the rest is written once.
 
+mod ledger;
+
+pub(super) use ledger::*;
+
 /// The columns of `attribution` without the evidence, in the order of the table.
 macro_rules! answer_columns {
     () => {

@@ -3,11 +3,13 @@
 mod admin_change;
 mod attribution;
 mod audit_batch;
+mod ledger;
 mod quarantine;
 
 pub(super) use admin_change::AdminChangeRow;
 pub(super) use attribution::AttributionRow;
 pub(super) use audit_batch::AuditBatchRow;
+pub(super) use ledger::{CoveredRow, FailureRow, LagRow, SideSeenRow, side};
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
 };
