@@ -13,7 +13,7 @@ use crate::{
         AdminChange, ChangeKind, Directory, Gathering, Lag, Message, MessageKey, Receipt, Revision,
         SendEvent, Tenant, Timestamp,
     },
-    store::Tx,
+    store::{Tx, ledger::SideSeen},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -33,6 +33,7 @@ pub(super) struct Merged {
     /// All that the batches touched, changed or not.
     messages: Vec<Message>,
     covers_more: bool,
+    sides: Vec<SideSeen>,
 }
 
 impl App {
@@ -63,6 +64,9 @@ impl App {
         let anew = judge_anew(tx, &mut tenant, directory, revision).await?;
         let directory = rows.add(anew);
 
+        let sides = self.sides.news(&tenant, &rows.dirty);
+        tx.put_sides_seen(&sides).await?;
+
         for event in all_events(&batches) {
             tenant.readiness.see(event.side, event.time);
         }
@@ -87,6 +91,7 @@ impl App {
             receipts,
             messages: rows.touched,
             covers_more,
+            sides,
         })
     }
 
@@ -99,7 +104,9 @@ impl App {
             receipts: _,
             messages,
             covers_more,
+            sides,
         } = merged;
+        self.sides.keep(&tenant, sides);
         if covers_more {
             self.ledgers.forget(tenant.id);
         }

@@ -33,6 +33,7 @@ pub mod revoke_consent;
 mod rounds;
 mod scopes;
 mod secret;
+mod sides;
 pub mod stream_attributions;
 mod windows;
 
@@ -51,6 +52,7 @@ pub use page::{chunk_size, page_size};
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
+use sides::Sides;
 use std::{
     future::Future,
     num::NonZeroUsize,
@@ -73,6 +75,7 @@ pub struct App {
     admission: Admission,
     directories: Directories,
     ledgers: Ledgers,
+    sides: Sides,
     turns: Moka<TenantId, Arc<Mutex<()>>>,
     rounds: Rounds,
     /// Batches that are decoded at a time: one a processor, so that lookups find one too.
@@ -109,6 +112,7 @@ impl App {
             admission: Admission::new(ingest_memory),
             directories: Directories::default(),
             ledgers: Ledgers::default(),
+            sides: Sides::default(),
             turns: Moka::new(TURNS),
             rounds: Rounds::default(),
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),

@@ -4,7 +4,10 @@
 //! completely covered if all of that content was fetched; or if t itself was searched for, at
 //! least the allowance (in whole days) after it.
 
-use super::{Intervals, Lag, TimeRange, Timestamp, time::DAY};
+use super::{
+    Intervals, Lag, TimeRange, Timestamp,
+    time::{DAY, HOUR},
+};
 use std::ops::RangeInclusive;
 use uuid::Uuid;
 
@@ -145,7 +148,11 @@ impl Window {
                 clock: self.clock,
                 settled_days,
             };
-            let found = received_at.plus(-settled_days * DAY);
+            let mut found = received_at.plus(-settled_days * DAY);
+            if self.clock == Clock::EventTime {
+                // the same search again, a moment later, is no news
+                found = found.plus(-found.micros().rem_euclid(HOUR));
+            }
             let range = TimeRange {
                 start: self.range.start,
                 end: self.range.end.min(found),

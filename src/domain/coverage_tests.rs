@@ -1,7 +1,6 @@
 //! What follows from windows, against the same told hour by hour.
 
 use super::*;
-use crate::domain::time::HOUR;
 use proptest::prelude::*;
 
 /// Hours of a story; windows begin and end at whole ones.
@@ -158,6 +157,11 @@ fn a_window_covers_what_there_was_to_find() {
         assert_eq!(adds(Clock::EventTime, outcome, 200), []);
     }
     let found = adds(Clock::EventTime, Outcome::Complete, 130);
+    let later = window(Clock::EventTime, Outcome::Complete).adds("me", at(131).plus(-1));
+    assert_eq!(later.len(), found.len());
+    for ((line, range), found) in later.into_iter().zip(&found) {
+        assert_eq!((line.settled_days, range), *found, "to the hour");
+    }
     let ends = [100, 82, 58, 34, 10];
     let expected: Vec<_> = (1..)
         .zip(ends)

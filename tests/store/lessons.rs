@@ -25,6 +25,7 @@ async fn ingest(app: &Arc<App>, tenant: TenantId, records: &[Record]) -> Receipt
         records: Vec::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     };
     let ingested = app.ingest_audit_batch(batch).await;

@@ -32,6 +32,7 @@ async fn ingest(app: &Arc<App>, records: &[Record]) -> Result<Revision, Error> {
         records: Vec::<Bytes>::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     };
     app.ingest_audit_batch(batch)

@@ -21,6 +21,7 @@ fn batch(tenant: TenantId, records: &[Record]) -> Batch {
         records: Vec::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     }
 }
