@@ -96,8 +96,8 @@ impl List {
         let last = Timestamp::from_micros(Timestamp::LATEST.micros() - 1);
         StreamAttributionsRequest {
             tenant_id: self.tenant.to_string(),
-            start: Some(moment(self.from.unwrap_or(Timestamp::EARLIEST))),
-            end: Some(moment(self.to.unwrap_or(last))),
+            start: Some(show::moment(self.from.unwrap_or(Timestamp::EARLIEST))),
+            end: Some(show::moment(self.to.unwrap_or(last))),
             mailbox: self.mailbox.clone().unwrap_or_default(),
             agent: self.agent.clone().unwrap_or_default(),
             verdict: self.verdict.map_or(0, Into::into),
@@ -148,13 +148,6 @@ async fn next(
 ) -> Result<StreamAttributionsResponse, Refused> {
     let chunk = chunks.message().await.map_err(Refused)?;
     chunk.ok_or_else(|| Refused(Status::unavailable("the server ended the stream")))
-}
-
-fn moment(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.micros().div_euclid(1_000_000),
-        nanos: 0,
-    }
 }
 
 fn verdict(text: &str) -> Result<Verdict, String> {

@@ -4,6 +4,7 @@
 //! Answers go to standard output, everything else to standard error.
 
 mod client;
+mod coverage;
 mod demo;
 mod explain;
 mod import;
@@ -65,6 +66,7 @@ enum Command {
     Lookup(lookup::Lookup),
     List(list::List),
     Explain(explain::Explain),
+    Coverage(coverage::Coverage),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
@@ -117,6 +119,7 @@ impl Command {
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::List(list) => (Role::Command, list.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
+            Self::Coverage(coverage) => (Role::Command, coverage.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
             Self::Verify(verify) => (Role::Command, verify.target.flags()),
@@ -137,6 +140,7 @@ impl Command {
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::List(list) => list.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
+            Self::Coverage(coverage) => coverage.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
             Self::Simulate(simulate) => simulate.run(),
@@ -221,6 +225,8 @@ mod tests {
             &format!("sentby list --tenant {TENANT} --from yesterday"),
             &format!("sentby list --tenant {TENANT} --verdict MAYBE"),
             &format!("sentby list --tenant {TENANT} --json --csv"),
+            "sentby coverage",
+            &format!("sentby coverage --tenant {TENANT} --from now"),
             "sentby simulate",
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
@@ -241,6 +247,7 @@ mod tests {
             "sentby verify --server h:1 d/truth.csv",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
+            &format!("sentby coverage --tenant {TENANT} --to 2026-03-01 --json"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),

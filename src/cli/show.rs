@@ -4,7 +4,8 @@ use crate::{
     domain::Timestamp,
     pb::{
         ActorKind, Attribution, Basis, ErrorReason, Evidence, MissReason, Operation,
-        QuarantineReason, Side, TenantState, Verdict, register_tenant_response::Outcome,
+        QuarantineReason, Side, TenantState, Verdict, WindowClock, WindowOutcome,
+        register_tenant_response::Outcome,
     },
 };
 use serde::Serialize;
@@ -40,6 +41,8 @@ named! {
     Side: "SIDE_",
     TenantState: "TENANT_STATE_",
     Verdict: "VERDICT_",
+    WindowClock: "WINDOW_CLOCK_",
+    WindowOutcome: "WINDOW_OUTCOME_",
 }
 
 pub(super) type Name = Cow<'static, str>;
@@ -81,6 +84,20 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> Option<String> {
         .checked_mul(1_000_000)?
         .checked_add(i64::from(time.nanos) / 1000)?;
     Some(Timestamp::from_micros(micros).to_string())
+}
+
+/// Whole seconds are enough for people.
+pub(super) fn seconds(at: Option<&prost_types::Timestamp>) -> String {
+    let whole = at.map(|at| prost_types::Timestamp { nanos: 0, ..*at });
+    time(whole.as_ref()).unwrap_or_default()
+}
+
+/// As a request has it.
+pub(super) fn moment(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.micros().div_euclid(1_000_000),
+        nanos: 0,
+    }
 }
 
 /// 1234567 → `1,234,567`.
@@ -279,6 +296,8 @@ mod tests {
         check::<Operation>();
         check::<Side>();
         check::<TenantState>();
+        check::<WindowClock>();
+        check::<WindowOutcome>();
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl TenantService for Handler {
         let id = fields.tenant_id(&request.into_inner().tenant_id);
         fields.check()?;
         let (tenant, complete) = self
-            .run(|app| async move { app.get_tenant(id).await })
+            .run(
+                |app| async move { Ok((app.get_tenant(id).await?, app.complete_times(id).await?)) },
+            )
             .await?;
         let mut tenant = pb_tenant(tenant);
         if let (Some(readiness), Some(TimeRange { start, end })) = (&mut tenant.readiness, complete)
