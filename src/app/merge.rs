@@ -6,6 +6,7 @@ use super::{
     now,
     prepared::Prepared,
     reattribute::{Anew, Until, judge_anew},
+    sides,
     windows::{Stopwatch, note_lag, note_windows},
 };
 use crate::{
@@ -64,7 +65,7 @@ impl App {
         let anew = judge_anew(tx, &mut tenant, directory, revision).await?;
         let directory = rows.add(anew);
 
-        let sides = self.sides.news(&tenant, &rows.dirty);
+        let sides = self.sides.news(&tenant, std::mem::take(&mut rows.sides));
         tx.put_sides_seen(&sides).await?;
 
         for event in all_events(&batches) {
@@ -144,6 +145,8 @@ struct Rows {
     counts: Vec<Counts>,
     /// Of the new events of those whose window tells.
     lag: Lag,
+    /// Which sides the new and the dirty ones have.
+    sides: Vec<SideSeen>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -266,6 +269,7 @@ fn judge(
             rows.touched.push(judged.message);
         }
     }
+    rows.sides = sides::seen(rows.new.iter().chain(&rows.dirty));
     rows
 }
 

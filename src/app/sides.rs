@@ -36,30 +36,15 @@ impl Sides {
         self.0.get_with(life, Arc::default)
     }
 
-    /// What these messages tell that is not stored yet.
-    pub(super) fn news(&self, tenant: &Tenant, messages: &[Message]) -> Vec<SideSeen> {
-        let mut spans: HashMap<(&str, &str, Side), Span> = HashMap::new();
-        for message in messages {
-            see(message, &mut spans);
-        }
+    /// What of this is not stored yet.
+    pub(super) fn news(&self, tenant: &Tenant, mut seen: Vec<SideSeen>) -> Vec<SideSeen> {
         let known = self.known(tenant);
         let known = lock(&known);
-        let seen = spans
-            .into_iter()
-            .map(|((mailbox, agent, side), span)| SideSeen {
-                pair: SidePair {
-                    mailbox: mailbox.to_owned(),
-                    agent: agent.to_owned(),
-                    side,
-                },
-                first: span.0,
-                last: span.1,
-            });
-        let is_new = |seen: &SideSeen| {
+        seen.retain(|seen| {
             let known = known.get(&seen.pair);
             !known.is_some_and(|(first, last)| *first <= seen.first && seen.last <= *last)
-        };
-        seen.filter(is_new).collect()
+        });
+        seen
     }
 
     /// They are stored now: call it after the commit.
@@ -88,6 +73,24 @@ fn lock(known: &Known) -> MutexGuard<'_, HashMap<SidePair, Span>> {
 
 fn widen(span: &mut Span, first: Timestamp, last: Timestamp) {
     *span = (span.0.min(first), span.1.max(last));
+}
+
+/// What these messages tell: each pair once, in no order.
+pub(super) fn seen<'a>(messages: impl Iterator<Item = &'a Message>) -> Vec<SideSeen> {
+    let mut spans: HashMap<(&str, &str, Side), Span> = HashMap::new();
+    for message in messages {
+        see(message, &mut spans);
+    }
+    let seen = |((mailbox, agent, side), (first, last)): ((&str, &str, Side), Span)| SideSeen {
+        pair: SidePair {
+            mailbox: mailbox.to_owned(),
+            agent: agent.to_owned(),
+            side,
+        },
+        first,
+        last,
+    };
+    spans.into_iter().map(seen).collect()
 }
 
 /// Private mail has no mailbox, and is nobody's business.

@@ -185,7 +185,7 @@ fn gaps(gaps: &[CoverageGap]) -> Table {
         let (what, tone) = match show::time(gap.served_until.as_ref()) {
             Some(until) => (format!("fetch it until {until}"), Tone::Attention),
             None => (
-                "lost: import a search or an export of these messages".into(),
+                "lost: import a search of these messages (--window-start, --window-end)".into(),
                 Tone::Faint,
             ),
         };

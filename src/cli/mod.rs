@@ -222,6 +222,7 @@ mod tests {
             &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
             &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
             &format!("sentby import --tenant {TENANT} --shared nobody f"),
+            &format!("sentby import --tenant {TENANT} --window-start 2026-03-01 f"),
             &format!("sentby list --tenant {TENANT} --from yesterday"),
             &format!("sentby list --tenant {TENANT} --verdict MAYBE"),
             &format!("sentby list --tenant {TENANT} --json --csv"),
@@ -250,6 +251,9 @@ mod tests {
             &format!("sentby coverage --tenant {TENANT} --to 2026-03-01 --json"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
+            &format!(
+                "sentby import --tenant {TENANT} --window-start 2026-03-01 --window-end 2026-04-01 f"
+            ),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),
         ] {
             assert!(parse(right).is_ok(), "{right}");
