@@ -25,6 +25,9 @@
 //!    (`app/directories.rs`, [`domain::lesson`]); [`domain::Gathering`] adds them to the
 //!    evidence of each message and judges it: [`domain::attribute()`], a pure function of two
 //!    sets. So neither order nor repeats nor the split into batches can change an answer.
+//!    A batch may say which period it completes: that goes into the tenant's ledger of covered
+//!    time (`app/windows.rs`, [`domain::coverage`]), and which side wrote is noted
+//!    (`app/sides.rs`).
 //! 5. Only rows that changed are written, with the tenant's next revision and one `change`
 //!    row (`store/sql.rs`, `store/postgres.rs`, `store/sqlite.rs`), and in any case the receipt
 //!    of the batch. Where a lesson changes who somebody is, stored messages that it touches
@@ -49,7 +52,8 @@
 //!    and the tenant's revision of the same snapshot. Every row is checked to be this
 //!    tenant's (`store/rows.rs`).
 //! 4. The answers are cached where nothing newer is there, and converted
-//!    (`grpc/convert.rs`). An id without evidence is PENDING: it may still come.
+//!    (`grpc/convert.rs`). An id without evidence is PENDING, for it may still come; or
+//!    NO_EVIDENCE, where the time it was sent at is completely covered (`app/coverage.rs`).
 //!
 //! Or it watches. A revision that is committed is known at once to the watches of its process
 //! (`app/newest.rs`) and soon to those of others, by a hint of the store or by asking. A watch

@@ -73,7 +73,7 @@ impl Client {
                 let request = GetAttributionRequest {
                     tenant_id: tenant.clone(),
                     message_id: ids[next % ids.len()].clone(),
-                    at_least_revision: 0,
+                    ..Default::default()
                 };
                 let mut client = client.clone();
                 async move {
@@ -106,7 +106,7 @@ impl Client {
                 let request = LookupAttributionsRequest {
                     tenant_id: tenant.clone(),
                     message_ids: ids[from..from + 1000].to_vec(),
-                    at_least_revision: 0,
+                    ..Default::default()
                 };
                 let mut client = client.clone();
                 async move {
@@ -129,7 +129,7 @@ impl Client {
             let request = LookupAttributionsRequest {
                 tenant_id: tenant.to_owned(),
                 message_ids: some.to_vec(),
-                at_least_revision: 0,
+                ..Default::default()
             };
             client
                 .lookup_attributions(request)

@@ -158,7 +158,7 @@ async fn one_answer(client: &Client, tenant: &str, id: &str) -> Attribution {
     let request = GetAttributionRequest {
         tenant_id: tenant.to_owned(),
         message_id: id.to_owned(),
-        at_least_revision: 0,
+        ..Default::default()
     };
     let answer = client.attributions(0).get_attribution(request).await;
     answer

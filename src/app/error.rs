@@ -46,6 +46,21 @@ pub enum Error {
     #[error("no evidence of this message is stored, and it may still come: ask again later")]
     NoEvidenceYet,
     #[error(
+        "no evidence of this message is stored, and none is to be expected: the time it was \
+         sent at is completely covered"
+    )]
+    NoEvidence,
+    #[error(
+        "no evidence of this message is stored: ask with sent_at, and what collectors have \
+         covered tells whether it may still come"
+    )]
+    SendTimeUnknown,
+    #[error(
+        "no evidence of this message is stored, and Microsoft no longer serves all of the time \
+         it was sent at: import a search or an export of that time"
+    )]
+    InLostGap,
+    #[error(
         "the tenant's consent was revoked at {revoked_at}: nothing is ingested until it \
          consents again (RegisterTenant with a later consented_at)"
     )]

@@ -1,4 +1,5 @@
-//! What is kept for a time only: receipts, quarantined records, changes.
+//! What is kept for a time only: receipts, quarantined records, changes, failures of windows; and
+//! what is bounded in number: covered periods.
 
 use super::{App, Result, now};
 use crate::{
@@ -10,6 +11,10 @@ const DAY: i64 = 86_400 * 1_000_000;
 /// Microsoft serves a content for so long: after that nobody can send it again anyway.
 const KEEP_RECEIPTS: i64 = 7 * DAY;
 const KEEP_QUARANTINED: i64 = 30 * DAY;
+const KEEP_FAILURES: i64 = 30 * DAY;
+/// Covered periods of one tenant: a year of hourly windows of which every second one is missing,
+/// of two sources. An older period counts as not covered.
+const KEEP_PERIODS: u32 = 10_000;
 
 /// Rows deleted in one transaction.
 const CHUNK: u32 = 1_000;
@@ -25,9 +30,15 @@ impl App {
         loop {
             let tenants = self.store.tenants(after, PAGE).await?;
             for tenant in &tenants {
-                for what in [Expiring::Receipts, Expiring::Quarantine, Expiring::Changes] {
+                for what in [
+                    Expiring::Receipts,
+                    Expiring::Quarantine,
+                    Expiring::Changes,
+                    Expiring::Failures,
+                ] {
                     self.expire_of(tenant.id, what).await?;
                 }
+                self.store.trim_covered(tenant.id, KEEP_PERIODS).await?;
             }
             after = tenants.last().map(|tenant| tenant.id);
             if tenants.len() < PAGE as usize {
@@ -41,6 +52,7 @@ impl App {
             Expiring::Receipts => KEEP_RECEIPTS,
             Expiring::Quarantine => KEEP_QUARANTINED,
             Expiring::Changes => i64::from(self.change_days) * DAY,
+            Expiring::Failures => KEEP_FAILURES,
         };
         let before = Timestamp::from_micros(now().micros() - kept);
         let mut deleted = 0;

@@ -9,7 +9,7 @@ use super::{
     rounds::Ready,
 };
 use crate::domain::{
-    AuditBatch, BatchId, Evidence, MessageKey, Receipt, Revision, Tenant, TenantId,
+    AuditBatch, BatchId, Evidence, MessageKey, Receipt, Revision, Tenant, TenantId, Window,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct Batch {
     pub request_id: Option<String>,
     /// Who sends it. May be empty.
     pub source: String,
+    /// The period that it completes.
+    pub window: Option<Window>,
 }
 
 /// What a batch was answered.

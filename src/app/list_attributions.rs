@@ -1,6 +1,6 @@
 //! ListAttributions: a range of send times, a page at a time.
 
-use super::{App, Error, Result, page::MAX_PAGE_BYTES, secret::Query};
+use super::{App, Error, Result, coverage::RangeCoverage, page::MAX_PAGE_BYTES, secret::Query};
 use crate::{
     domain::{
         Answer, FeedPosition, MessageKey, Revision, Tenant, TenantId, Timestamp, Verdict,
@@ -28,6 +28,8 @@ pub struct Page {
     pub revision: Revision,
     /// The same as a position of the feed.
     pub watch_token: String,
+    /// What may be missing: with the first page of a walk.
+    pub coverage: Option<RangeCoverage>,
     /// What tokens of this walk are bound to.
     query: Query,
 }
@@ -58,6 +60,16 @@ impl App {
                 Some(Position::decode(&position).ok_or(Error::PageTokenInvalid)?)
             }
         };
+        let coverage = match position {
+            Some(_) => None,
+            None => {
+                let range = walk.filter.range;
+                Some(
+                    self.coverage_of_range(tenant.id, range, walk.at_least)
+                        .await?,
+                )
+            }
+        };
         let filter = self.resolve_aliases(&tenant, &walk.filter).await?;
         let after = position.map(|position| position.after);
         let found = self.store.range(tenant.id, &filter, after, limit).await?;
@@ -70,6 +82,7 @@ impl App {
             watch_token: self
                 .feed_token(tenant.id, tenant.generation, behind)
                 .await?,
+            coverage,
             query,
         };
         if let (Some(last), true) = (page.answers.last(), found.more) {

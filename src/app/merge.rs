@@ -6,13 +6,15 @@ use super::{
     now,
     prepared::Prepared,
     reattribute::{Anew, Until, judge_anew},
+    sides,
+    windows::{Stopwatch, note_lag, note_windows},
 };
 use crate::{
     domain::{
-        AdminChange, ChangeKind, Directory, Gathering, Message, MessageKey, Receipt, Revision,
-        SendEvent, Tenant,
+        AdminChange, ChangeKind, Directory, Gathering, Lag, Message, MessageKey, Receipt, Revision,
+        SendEvent, Tenant, Timestamp,
     },
-    store::Tx,
+    store::{Tx, ledger::SideSeen},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -31,6 +33,8 @@ pub(super) struct Merged {
     pub(super) receipts: Vec<Receipt>,
     /// All that the batches touched, changed or not.
     messages: Vec<Message>,
+    covers_more: bool,
+    sides: Vec<SideSeen>,
 }
 
 impl App {
@@ -50,20 +54,27 @@ impl App {
         let before = self.directories.of_tx(tx).await?;
         let directory = learn(tx, &mut tenant, Arc::clone(&before), all_events(&batches)).await?;
         let revision = tenant.revision.next();
-        let mut rows = read_and_merge(tx, &batches, &directory, revision).await?;
+        let received_at = now();
+        let mut rows = read_and_merge(tx, &batches, &directory, revision, received_at).await?;
         rows.write(tx).await?;
+        note_lag(tx, &rows.lag).await?;
+        let covers_more = note_windows(tx, &batches, received_at).await?;
         note_waiting(tx, &directory, &rows.dirty).await?;
 
         // most often these are all that a lesson touches
         let anew = judge_anew(tx, &mut tenant, directory, revision).await?;
         let directory = rows.add(anew);
 
+        let sides = self.sides.news(&tenant, std::mem::take(&mut rows.sides));
+        tx.put_sides_seen(&sides).await?;
+
         for event in all_events(&batches) {
             tenant.readiness.see(event.side, event.time);
         }
-        if admin_new || !rows.dirty.is_empty() {
+        if admin_new || covers_more || !rows.dirty.is_empty() {
             tenant.revision = revision;
-            tx.append_change(revision, now(), &rows.changes).await?;
+            tx.append_change(revision, received_at, &rows.changes)
+                .await?;
         }
         if tenant != *tx.tenant() {
             tx.put_tenant(&tenant).await?;
@@ -80,6 +91,8 @@ impl App {
             directory,
             receipts,
             messages: rows.touched,
+            covers_more,
+            sides,
         })
     }
 
@@ -90,8 +103,14 @@ impl App {
             directory,
             receipts: _,
             messages,
+            covers_more,
+            sides,
         } = merged;
         write.commit(&tenant).await?;
+        self.sides.keep(&tenant, sides);
+        if covers_more {
+            self.ledgers.forget(tenant.id);
+        }
         self.directories.keep(&tenant, directory);
         self.cache_messages(&tenant, &messages).await;
         if !tenant.is_settled()
@@ -124,6 +143,10 @@ struct Rows {
     taught: HashSet<MessageKey>,
     /// One for each batch, in their order.
     counts: Vec<Counts>,
+    /// Of the new events of those whose window tells.
+    lag: Lag,
+    /// Which sides the new and the dirty ones have.
+    sides: Vec<SideSeen>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -174,6 +197,7 @@ async fn read_and_merge(
     batches: &[Arc<Prepared>],
     directory: &Arc<Directory>,
     revision: Revision,
+    received_at: Timestamp,
 ) -> Result<Rows> {
     let mut keys: Vec<MessageKey> = batches
         .iter()
@@ -186,45 +210,51 @@ async fn read_and_merge(
     let stored = tx.messages(&keys).await?;
     let (batches, directory) = (batches.to_vec(), Arc::clone(directory));
     compute(keys.len(), move || {
-        let (messages, counts) = gather(stored, &batches);
-        judge(messages, counts, &directory, revision)
+        let mut rows = Rows::default();
+        let messages = gather(stored, &batches, received_at, &mut rows);
+        judge(messages, rows, &directory, revision)
     })
     .await
 }
 
-/// All evidence of the messages, and of each batch what of it was new.
+/// All evidence of the messages. `rows` notes of each batch what of it was new.
 fn gather(
     stored: Vec<Message>,
     batches: &[Arc<Prepared>],
-) -> (BTreeMap<MessageKey, Gathering>, Vec<Counts>) {
+    received_at: Timestamp,
+    rows: &mut Rows,
+) -> BTreeMap<MessageKey, Gathering> {
     let stored = stored.into_iter().map(|m| (m.key, Gathering::from(m)));
     let mut messages: BTreeMap<MessageKey, Gathering> = stored.collect();
+    let mut lag = Lag::default();
     let add = |batch: &Arc<Prepared>| {
         let mut counts = Counts::default();
+        let watch = Stopwatch::of(batch, received_at);
         for (&key, (id, events)) in &batch.events {
             let message = messages
                 .entry(key)
                 .or_insert_with(|| Gathering::new(key, id.clone()));
+            if watch.is_running() {
+                let new = events.iter().filter(|event| !message.knows(event));
+                new.for_each(|event| watch.note(event, &mut lag));
+            }
             let added = message.add(events.iter().map(Arc::clone));
             counts.kept += added.new;
             counts.repeated += added.repeated;
         }
         counts
     };
-    let counts = batches.iter().map(add).collect();
-    (messages, counts)
+    rows.counts = batches.iter().map(add).collect();
+    rows.lag = lag;
+    messages
 }
 
 fn judge(
     messages: BTreeMap<MessageKey, Gathering>,
-    counts: Vec<Counts>,
+    mut rows: Rows,
     directory: &Directory,
     revision: Revision,
 ) -> Rows {
-    let mut rows = Rows {
-        counts,
-        ..Rows::default()
-    };
     for (key, message) in messages {
         let judged = message.judge(directory, revision);
         if judged.reattributed {
@@ -239,6 +269,7 @@ fn judge(
             rows.touched.push(judged.message);
         }
     }
+    rows.sides = sides::seen(rows.new.iter().chain(&rows.dirty));
     rows
 }
 

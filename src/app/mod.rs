@@ -5,12 +5,14 @@
 //! place that can be cancelled goes through [`App::detached`].
 
 pub mod admission;
+pub mod coverage;
 mod directories;
 mod error;
 pub mod expire;
 pub mod explain_attribution;
 mod feed;
 pub mod get_attribution;
+pub mod get_coverage;
 pub mod get_tenant;
 pub mod ingest_audit_batch;
 pub mod list_attributions;
@@ -33,16 +35,19 @@ pub mod revoke_consent;
 mod rounds;
 mod scopes;
 mod secret;
+mod sides;
 pub mod stream_attributions;
 pub mod summarize_agents;
 pub mod watch_attributions;
+mod windows;
 
 use crate::{
     cache::{Cache, Coalescer},
-    domain::{Revision, Tenant, TenantId, Timestamp},
+    domain::{Revision, Tenant, TenantId, Timestamp, time::MINUTE},
     store::{Store, TenantRevision, Tx},
 };
 use admission::Admission;
+use coverage::Ledgers;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use lookup_attributions::StoredAnswers;
@@ -52,6 +57,7 @@ pub use page::{chunk_size, page_size, summary_page_size};
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
+use sides::Sides;
 use std::{
     future::Future,
     num::NonZeroUsize,
@@ -73,6 +79,8 @@ pub struct App {
     stored_answers: Coalescer<StoredAnswers>,
     admission: Admission,
     directories: Directories,
+    ledgers: Ledgers,
+    sides: Sides,
     turns: Moka<TenantId, Arc<Mutex<()>>>,
     rounds: Rounds,
     /// Batches that are decoded at a time: one a processor, so that lookups find one too.
@@ -124,6 +132,8 @@ impl App {
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
             directories: Directories::default(),
+            ledgers: Ledgers::default(),
+            sides: Sides::default(),
             turns: Moka::new(TURNS),
             rounds: Rounds::default(),
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
@@ -260,6 +270,14 @@ fn at_least(asked: Revision, as_of: Revision) -> Result<()> {
     } else {
         Err(Error::RevisionNotReached { asked, as_of })
     }
+}
+
+/// How much ahead of ours a collector's clock may be: 5 minutes.
+const CLOCK_SKEW: i64 = 5 * MINUTE;
+
+/// Whether a period that ends then can have been fetched.
+pub fn window_may_end(end: Timestamp) -> bool {
+    end <= now().plus(CLOCK_SKEW)
 }
 
 /// The server's clock. It never orders or merges anything: it stamps what was received when.

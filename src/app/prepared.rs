@@ -1,6 +1,6 @@
 //! A batch before it meets the store: decoded, and sorted by message.
 
-use super::{Error, Result, ingest_audit_batch::Batch, now, secret::Secret};
+use super::{Error, Result, ingest_audit_batch::Batch, now, secret::Secret, windows::SentWindow};
 use crate::{
     audit::{self, Decoded, Problem},
     domain::{
@@ -32,6 +32,7 @@ pub(super) struct Prepared {
     /// How many records `admin_changes` came from.
     pub(super) admin_records: u64,
     pub(super) quarantined: Vec<QuarantinedRecord>,
+    pub(super) window: Option<SentWindow>,
     /// Without what only the store can tell.
     pub(super) receipt: Receipt,
 }
@@ -47,7 +48,14 @@ pub(super) fn prepare(batch: &Batch, secret: &Secret) -> super::Result<Prepared>
         .records
         .iter()
         .flat_map(|record| audit::decode_record(record, batch.tenant));
-    let mut prepared = Prepared::default();
+    let window = batch.window.as_ref().map(|window| SentWindow {
+        source: batch.source.clone(),
+        window: window.clone(),
+    });
+    let mut prepared = Prepared {
+        window,
+        ..Prepared::default()
+    };
     for record in content.chain(records) {
         if prepared.receipt.received as usize >= MAX_RECORDS {
             return Err(Error::TooManyRecords { max: MAX_RECORDS });

@@ -110,5 +110,16 @@ impl App {
 /// All that the caller sent, but for who sent it.
 fn content_digest(batch: &Batch, secret: &Secret) -> Uuid {
     let content = iter::once(&batch.content).chain(&batch.records);
-    secret.content_digest(content.map(|bytes| &bytes[..]))
+    let content = secret.content_digest(content.map(|bytes| &bytes[..]));
+    let Some(window) = &batch.window else {
+        return content;
+    };
+    secret.content_digest([
+        content.as_bytes(),
+        &window.range.start.micros().to_le_bytes()[..],
+        &window.range.end.micros().to_le_bytes(),
+        window.clock.name().as_bytes(),
+        window.outcome.name().as_bytes(),
+        window.code.as_bytes(),
+    ])
 }

@@ -6,6 +6,7 @@
 
 use super::{
     App, Error, Result,
+    coverage::RangeCoverage,
     list_attributions::{Page, Walk},
 };
 use crate::{
@@ -35,6 +36,8 @@ pub struct Chunk {
     /// Of the first page of the walk, also where it was resumed.
     pub revision: Revision,
     pub watch_token: String,
+    /// What may be missing: with the first chunk of a walk.
+    pub coverage: Option<RangeCoverage>,
 }
 
 /// A walk under way.
@@ -104,6 +107,7 @@ impl AnswerStream {
             resume_token,
             revision: self.page.revision,
             watch_token: self.page.watch_token.clone(),
+            coverage: self.page.coverage.take(),
         }))
     }
 

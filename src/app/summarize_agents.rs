@@ -4,7 +4,7 @@
 //! long, however many messages there are. Between two of them nothing of the store is held, and
 //! a caller that leaves ends the walk there.
 
-use super::{App, Error, Result, secret::Query};
+use super::{App, Error, Result, now, secret::Query};
 use crate::{
     domain::{
         Revision, Tenant, TenantId, TimeRange, Timestamp,
@@ -41,6 +41,16 @@ pub struct SummaryPage {
     pub next_token: String,
     /// Of the first page.
     pub revision: Revision,
+    /// Read before the rows, which hold all that it speaks of.
+    pub complete_through: Option<Timestamp>,
+}
+
+/// What a page begins with.
+struct Begun {
+    walk: Walk,
+    query: Query,
+    revision: Revision,
+    complete_through: Option<Timestamp>,
 }
 
 /// A page that is being made.
@@ -68,7 +78,12 @@ impl App {
         let _turn = turn.map_err(|error| Error::bug(&error))?;
         let begun =
             self.detached(move |app| async move { app.begin_walk(asked, page_size, &token).await });
-        let (mut walk, query, revision) = begun.await?;
+        let Begun {
+            mut walk,
+            query,
+            revision,
+            complete_through,
+        } = begun.await?;
         while !walk.is_done {
             walk = self
                 .detached(move |app| async move { app.count_on(walk).await })
@@ -92,15 +107,11 @@ impl App {
             rows,
             next_token,
             revision,
+            complete_through,
         })
     }
 
-    async fn begin_walk(
-        &self,
-        asked: SummaryQuery,
-        page_size: u32,
-        token: &str,
-    ) -> Result<(Walk, Query, Revision)> {
+    async fn begin_walk(&self, asked: SummaryQuery, page_size: u32, token: &str) -> Result<Begun> {
         // read before the rows, its revision is never newer than what they show
         let tenant = self.tenant(asked.tenant, asked.at_least).await?;
         let query = query(&tenant, &asked);
@@ -110,6 +121,10 @@ impl App {
             let position = Position::decode(&position).ok_or(Error::PageTokenInvalid)?;
             (from, revision) = (Some(position.next), position.revision);
         }
+        let coverage = self
+            .filed_coverage(tenant.id, asked.at_least)
+            .await?
+            .coverage;
         let buckets = asked.buckets;
         let counted = from
             .as_ref()
@@ -129,7 +144,12 @@ impl App {
             messages: page_size.max(100) * 3 / 2,
             is_done: false,
         };
-        Ok((walk, query, revision))
+        Ok(Begun {
+            walk,
+            query,
+            revision,
+            complete_through: coverage.complete(now()).map(|complete| complete.end),
+        })
     }
 
     /// One more statement.

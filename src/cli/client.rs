@@ -9,7 +9,8 @@ use crate::{
     config::{Config, DatabaseUrl},
     pb::{
         attribution_service_client::AttributionServiceClient,
-        ingest_service_client::IngestServiceClient, tenant_service_client::TenantServiceClient,
+        coverage_service_client::CoverageServiceClient, ingest_service_client::IngestServiceClient,
+        tenant_service_client::TenantServiceClient,
     },
     server,
 };
@@ -142,6 +143,10 @@ impl Api {
 
     pub fn attributions(&self) -> AttributionServiceClient<Channel> {
         AttributionServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn coverage(&self) -> CoverageServiceClient<Channel> {
+        CoverageServiceClient::new(self.channel.clone())
     }
 }
 

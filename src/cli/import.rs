@@ -7,15 +7,16 @@ mod register;
 mod send;
 mod settle;
 mod summary;
+mod window;
 
 use super::{
     Outcome, Usage,
     client::{BackOff, Need, Target},
-    tenant,
+    tenant, time,
 };
 use crate::{
     config::Config,
-    domain::{TenantId, directory::parse_address},
+    domain::{TenantId, Timestamp, directory::parse_address},
 };
 use input::Input;
 use std::io::{self, Write as _};
@@ -45,6 +46,13 @@ pub(super) struct Import {
     /// that signs in itself looks like an agent. Can be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     shared: Vec<String>,
+    /// The files hold all records of the audit log from then on (by CreationTime) …
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "window_end")]
+    window_start: Option<Timestamp>,
+    /// … and before that: `sentby coverage` then counts that time as covered, as far as it was
+    /// a day old or more
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "window_start")]
+    window_end: Option<Timestamp>,
     /// A summary as one JSON object: files, received, kept, repeated, ignored,
     /// ignored_operations, quarantined, quarantined_without_copy, problems, problems_omitted,
     /// changed_messages, revision, accounted, errors
@@ -63,6 +71,7 @@ Examples:
   sentby import --tenant GUID --server http://127.0.0.1:50051 blobs/*.json.gz
   curl -sH \"Authorization: Bearer $TOKEN\" \"$CONTENT_URI\" | sentby import --tenant GUID -
   sentby import --tenant GUID --json export.csv | jq .quarantined
+  sentby import --tenant GUID --window-start 2026-03-01 --window-end 2026-04-01 march.csv
 
 Then:
   sentby lookup --tenant GUID '<message-id@…>'
@@ -96,6 +105,11 @@ impl Import {
         let summary = send::all(&api, self.tenant, &inputs, pieces, BackOff::default()).await;
         if summary.is_accounted() {
             settle::wait(&api, self.tenant).await?;
+        }
+        if let (Some(start), Some(end), true) =
+            (self.window_start, self.window_end, summary.is_kept())
+        {
+            window::note(&api, self.tenant, start, end).await?;
         }
         if self.json {
             writeln!(io::stdout(), "{}", summary.json()?)?;

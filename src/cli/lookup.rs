@@ -132,7 +132,7 @@ pub(super) async fn look_up(
     let message = LookupAttributionsRequest {
         tenant_id: tenant.to_string(),
         message_ids,
-        at_least_revision: 0,
+        ..Default::default()
     };
     let result = api
         .attributions()

@@ -4,6 +4,7 @@
 //! Answers go to standard output, everything else to standard error.
 
 mod client;
+mod coverage;
 mod demo;
 mod explain;
 mod import;
@@ -69,6 +70,7 @@ enum Command {
     List(list::List),
     Summary(summary::Summary),
     Explain(explain::Explain),
+    Coverage(coverage::Coverage),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
@@ -123,6 +125,7 @@ impl Command {
             Self::List(list) => (Role::Command, list.target.flags()),
             Self::Summary(summary) => (Role::Command, summary.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
+            Self::Coverage(coverage) => (Role::Command, coverage.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
             Self::Verify(verify) => (Role::Command, verify.target.flags()),
@@ -145,6 +148,7 @@ impl Command {
             Self::List(list) => list.run(config).await,
             Self::Summary(summary) => summary.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
+            Self::Coverage(coverage) => coverage.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
             Self::Simulate(simulate) => simulate.run(),
@@ -227,6 +231,7 @@ mod tests {
             &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
             &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
             &format!("sentby import --tenant {TENANT} --shared nobody f"),
+            &format!("sentby import --tenant {TENANT} --window-start 2026-03-01 f"),
             &format!("sentby list --tenant {TENANT} --from yesterday"),
             &format!("sentby list --tenant {TENANT} --verdict MAYBE"),
             &format!("sentby list --tenant {TENANT} --json --csv"),
@@ -236,6 +241,8 @@ mod tests {
             &format!("sentby summary --tenant {TENANT} --bucket MONTH"),
             &format!("sentby summary --tenant {TENANT} --csv --json"),
             "sentby migrate --reader",
+            "sentby coverage",
+            &format!("sentby coverage --tenant {TENANT} --from now"),
             "sentby simulate",
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
@@ -259,8 +266,12 @@ mod tests {
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
             &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),
             &format!("sentby summary --tenant {TENANT} --bucket week --time-zone Asia/Tokyo --csv"),
+            &format!("sentby coverage --tenant {TENANT} --to 2026-03-01 --json"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
+            &format!(
+                "sentby import --tenant {TENANT} --window-start 2026-03-01 --window-end 2026-04-01 f"
+            ),
             &format!("sentby import --tenant {TENANT} --register --shared a@b.c --shared d@e.f -"),
         ] {
             assert!(parse(right).is_ok(), "{right}");

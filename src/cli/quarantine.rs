@@ -210,7 +210,7 @@ fn as_table(records: &[QuarantinedRecord]) -> Table {
                 show::cell::<QuarantineReason>(record.reason),
                 Tone::Attention,
             ),
-            (seconds(record.received_at.as_ref()), Tone::Plain),
+            (show::seconds(record.received_at.as_ref()), Tone::Plain),
             match record.size {
                 Some(size) => (show::count(size), Tone::Plain),
                 None => ("no copy".into(), Tone::Faint),
@@ -248,12 +248,6 @@ fn printable(text: &str) -> String {
         c => c,
     });
     shown.collect()
-}
-
-/// Whole seconds are enough for people.
-fn seconds(time: Option<&prost_types::Timestamp>) -> String {
-    let whole = time.map(|time| prost_types::Timestamp { nanos: 0, ..*time });
-    show::time(whole.as_ref()).unwrap_or_default()
 }
 
 fn add(sum: &mut RetryQuarantinedRecordsResponse, one: RetryQuarantinedRecordsResponse) {

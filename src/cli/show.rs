@@ -4,7 +4,8 @@ use crate::{
     domain::Timestamp,
     pb::{
         ActorKind, Attribution, Basis, Bucket, ChangeKind, ErrorReason, Evidence, MissReason,
-        Operation, QuarantineReason, Side, TenantState, Verdict, register_tenant_response::Outcome,
+        Operation, QuarantineReason, Side, TenantState, Verdict, WindowClock, WindowOutcome,
+        register_tenant_response::Outcome,
     },
 };
 use serde::Serialize;
@@ -42,6 +43,8 @@ named! {
     Side: "SIDE_",
     TenantState: "TENANT_STATE_",
     Verdict: "VERDICT_",
+    WindowClock: "WINDOW_CLOCK_",
+    WindowOutcome: "WINDOW_OUTCOME_",
 }
 
 pub(super) type Name = Cow<'static, str>;
@@ -85,7 +88,13 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> Option<String> {
     Some(Timestamp::from_micros(micros).to_string())
 }
 
-/// A time of a request.
+/// Whole seconds are enough for people.
+pub(super) fn seconds(at: Option<&prost_types::Timestamp>) -> String {
+    let whole = at.map(|at| prost_types::Timestamp { nanos: 0, ..*at });
+    time(whole.as_ref()).unwrap_or_default()
+}
+
+/// As a request has it.
 pub(super) fn moment(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: time.micros().div_euclid(1_000_000),
@@ -300,6 +309,8 @@ mod tests {
         check::<Operation>();
         check::<Side>();
         check::<TenantState>();
+        check::<WindowClock>();
+        check::<WindowOutcome>();
     }
 
     #[test]

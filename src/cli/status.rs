@@ -120,6 +120,15 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "import the part of the audit log that holds it; records arrive hours or days \
              after the message"
         }
+        ErrorReason::NoEvidence => "nothing: the time that it was sent at is completely covered",
+        ErrorReason::SendTimeUnknown => {
+            "`sentby coverage` tells from when to when everything is here; a message sent in \
+             that time has left no record"
+        }
+        ErrorReason::InLostGap => {
+            "import a search or an export of the audit log of that time; Microsoft no longer \
+             serves it by itself"
+        }
         ErrorReason::ContentIsAnError => {
             "this is Microsoft's answer to a failed request: repair what its code says and \
              fetch again"

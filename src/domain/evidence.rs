@@ -58,6 +58,10 @@ impl Evidence {
         self.events.is_empty()
     }
 
+    pub fn contains(&self, event: &SendEvent) -> bool {
+        self.events.contains(event)
+    }
+
     /// More events came than are kept.
     pub fn is_truncated(&self) -> bool {
         self.truncated

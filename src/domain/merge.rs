@@ -66,6 +66,11 @@ impl Gathering {
         }
     }
 
+    /// It has this event already.
+    pub fn knows(&self, event: &SendEvent) -> bool {
+        self.evidence.contains(event)
+    }
+
     pub fn add<E>(&mut self, events: impl IntoIterator<Item = E>) -> Added
     where
         E: Into<Arc<SendEvent>>,

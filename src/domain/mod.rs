@@ -15,17 +15,21 @@
 //! | batch, receipt | [`audit_batch`] |
 //! | quarantine | [`quarantine`] |
 //! | bucket, summary | [`summary`] |
+//! | window, what is covered, gap | [`coverage`], [`intervals`], [`lag`] |
 
 pub mod actor;
 pub mod admin_change;
 pub mod attribute;
 pub mod attribution;
 pub mod audit_batch;
+pub mod coverage;
 pub mod directory;
 pub mod evidence;
 pub mod explain;
 pub mod feed;
 pub mod identity;
+pub mod intervals;
+pub mod lag;
 pub mod lesson;
 pub mod merge;
 pub mod message;
@@ -40,10 +44,13 @@ pub use admin_change::AdminChange;
 pub use attribute::attribute;
 pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
+pub use coverage::{Absence, Clock, Coverage, Gap, Window};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
 pub use feed::{Change, ChangeKind, Commit, FeedPosition};
 pub use identity::Identity;
+pub use intervals::Intervals;
+pub use lag::Lag;
 pub use lesson::Lesson;
 pub use merge::{Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};

@@ -6,6 +6,11 @@ use std::fmt;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// In microseconds.
+pub const MINUTE: i64 = 60 * MICROS_PER_SECOND;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
+
 /// A point in time: microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -22,6 +27,11 @@ impl Timestamp {
 
     pub const fn micros(self) -> i64 {
         self.0
+    }
+
+    /// So many microseconds later.
+    pub const fn plus(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
     }
 
     /// Within [`Self::EARLIEST`] and [`Self::LATEST`]: what a record or a caller may name.
@@ -96,6 +106,17 @@ impl fmt::Display for Timestamp {
 pub struct TimeRange {
     pub start: Timestamp,
     pub end: Timestamp,
+}
+
+impl TimeRange {
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    /// They have a time in common.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end && !self.is_empty() && !other.is_empty()
+    }
 }
 
 /// Days since 1970-01-01 of a day of the calendar; `None` if there is no such day. By hand, since

@@ -4,21 +4,24 @@ use super::{
     Handler,
     attribution_stream::{self, Chunks},
     convert::{
-        Fields, attribution, pb_actor_kind, pb_operation, pb_side, pending, revision, timestamp,
+        Fields, attribution, miss_reason, pb_actor_kind, pb_operation, pb_side, pending, revision,
+        timestamp,
     },
+    coverage_service::range_coverage,
     status, summary,
     watch::{self, Changes},
 };
 use crate::{
     app::{
+        coverage::Looked,
         explain_attribution::{ExplainedEvent, Explanation},
         list_attributions::Walk,
         lookup_attributions::MAX_LOOKUPS,
     },
-    domain::{Answer, MessageId, MessageKey},
+    domain::{Absence, Answer, MessageId, MessageKey, Timestamp},
     pb::{
         self, attribution_service_server::AttributionService,
-        explain_attribution_request::Message as Asked,
+        explain_attribution_request::Message as Asked, lookup_attributions_request::Query,
     },
     store::RangeFilter,
 };
@@ -52,11 +55,12 @@ impl AttributionService for Handler {
         let mut fields = Fields::default();
         let tenant = fields.tenant_id(&request.tenant_id);
         let id = fields.message_id("message_id", &request.message_id);
+        let sent_at = fields.optional_time("sent_at", request.sent_at);
         fields.check()?;
         let id = id.expect("checked");
         let found = self
             .app
-            .get_attribution(tenant, id, revision(request.at_least_revision))
+            .get_attribution(tenant, id, sent_at, revision(request.at_least_revision))
             .await
             .map_err(status::from_error)?;
         Ok(Response::new(pb::GetAttributionResponse {
@@ -71,28 +75,29 @@ impl AttributionService for Handler {
         let request = request.into_inner();
         let mut fields = Fields::default();
         let tenant = fields.tenant_id(&request.tenant_id);
-        if request.message_ids.len() > MAX_LOOKUPS {
-            fields.wrong("message_ids", format!("must be at most {MAX_LOOKUPS}"));
-        }
+        let (ids, sent_at) = asked(&mut fields, request.message_ids, request.queries);
         fields.check()?;
         // what cannot be a message id is answered as such; its neighbours are looked up
-        let ids = request.message_ids.iter();
-        let asked: Vec<_> = ids.map(|id| MessageKey::parse(id).ok()).collect();
+        let asked: Vec<_> = ids.iter().map(|id| MessageKey::parse(id).ok()).collect();
+        // times belong to those that are looked up
+        let sent_at = sent_at.into_iter().zip(&asked);
+        let sent_at: Vec<_> = sent_at.filter_map(|(at, key)| key.map(|_| at)).collect();
         let keys: Vec<MessageKey> = asked.iter().copied().flatten().collect();
         let found = self
             .app
-            .lookup_attributions(tenant, &keys, revision(request.at_least_revision))
+            .look_up(tenant, &keys, &sent_at, revision(request.at_least_revision))
             .await
             .map_err(status::from_error)?;
         let mut found = found.into_iter();
-        let items = asked.iter().zip(request.message_ids);
+        let items = asked.iter().zip(ids);
         let items = items.map(|(asked, text)| match asked {
             None => pending(text, None, pb::MissReason::InvalidMessageId)
                 .encode_to_vec()
                 .into(),
-            Some(key) => match found.next().flatten() {
-                Some(known) => known.encoded(encoded).clone(),
-                None => absent(text, *key),
+            Some(key) => match found.next() {
+                Some(Looked::Known(known)) => known.encoded(encoded).clone(),
+                Some(Looked::Absent(absence)) => absent(text, *key, absence),
+                None => absent(text, *key, Absence::Open),
             },
         });
         let response = pb::LookupAttributionsResponse::of_encoded(items.collect());
@@ -114,11 +119,15 @@ impl AttributionService for Handler {
                     .await
             })
             .await?;
+        let (complete_through, gaps, gaps_omitted) = range_coverage(page.coverage);
         Ok(Response::new(pb::ListAttributionsResponse {
             attributions: page.answers.into_iter().map(attribution).collect(),
             next_page_token: page.next_token,
             revision: page.revision.0,
             watch_token: page.watch_token,
+            complete_through,
+            gaps,
+            gaps_omitted,
         }))
     }
 
@@ -202,14 +211,43 @@ impl AttributionService for Handler {
     }
 }
 
+/// The message ids of a lookup, and when each was sent; no times where it has none.
+fn asked(
+    fields: &mut Fields,
+    message_ids: Vec<String>,
+    queries: Vec<Query>,
+) -> (Vec<String>, Vec<Option<Timestamp>>) {
+    if !message_ids.is_empty() && !queries.is_empty() {
+        fields.wrong("queries", "or message_ids, not both");
+    }
+    for (field, count) in [
+        ("message_ids", message_ids.len()),
+        ("queries", queries.len()),
+    ] {
+        if count > MAX_LOOKUPS {
+            fields.wrong(field, format!("must be at most {MAX_LOOKUPS}"));
+        }
+    }
+    if queries.is_empty() {
+        return (message_ids, Vec::new());
+    }
+    let queries = queries.into_iter().take(MAX_LOOKUPS).enumerate();
+    let asked = queries.map(|(at, query)| {
+        let sent_at = query.sent_at;
+        let sent_at = fields.optional_time(&format!("queries[{at}].sent_at"), sent_at);
+        (query.message_id, sent_at)
+    });
+    asked.unzip()
+}
+
 fn encoded(answer: &Answer) -> Bytes {
     attribution(answer.clone()).encode_to_vec().into()
 }
 
 /// The item of an id that nothing is stored of.
-fn absent(text: String, key: MessageKey) -> Bytes {
+fn absent(text: String, key: MessageKey, absence: Absence) -> Bytes {
     let id = MessageId::parse(&text).map_or(text, MessageId::into_string);
-    pending(id, Some(key), pb::MissReason::NoEvidenceYet)
+    pending(id, Some(key), miss_reason(absence))
         .encode_to_vec()
         .into()
 }

@@ -3,6 +3,7 @@
 use super::{
     Handler,
     convert::attribution,
+    coverage_service::range_coverage,
     outbox::{self, Answers, Source},
 };
 use crate::{
@@ -30,10 +31,14 @@ impl Source for AnswerStream {
 }
 
 fn pb_chunk(chunk: Chunk) -> StreamAttributionsResponse {
+    let (complete_through, gaps, gaps_omitted) = range_coverage(chunk.coverage);
     StreamAttributionsResponse {
         attributions: chunk.answers.into_iter().map(attribution).collect(),
         resume_token: chunk.resume_token,
         revision: chunk.revision.0,
         watch_token: chunk.watch_token,
+        complete_through,
+        gaps,
+        gaps_omitted,
     }
 }

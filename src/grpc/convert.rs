@@ -4,8 +4,8 @@ use super::status;
 use crate::{
     app::{Error, FieldError, chunk_size, page_size, summary_page_size},
     domain::{
-        ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, Revision, Side,
-        TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
+        Absence, ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, Revision,
+        Side, TenantId, TimeRange, Timestamp, Verdict, directory::parse_address,
     },
     pb,
 };
@@ -260,7 +260,9 @@ pub(super) fn pending(
     reason: pb::MissReason,
 ) -> pb::Attribution {
     let verdict = match reason {
-        pb::MissReason::InvalidMessageId => pb::Verdict::NoEvidence,
+        pb::MissReason::InvalidMessageId | pb::MissReason::CompletelyCovered => {
+            pb::Verdict::NoEvidence
+        }
         _ => pb::Verdict::Pending,
     };
     pb::Attribution {
@@ -269,6 +271,15 @@ pub(super) fn pending(
         verdict: verdict.into(),
         miss_reason: reason.into(),
         ..pb::Attribution::default()
+    }
+}
+
+pub(super) fn miss_reason(absence: Absence) -> pb::MissReason {
+    match absence {
+        Absence::Open => pb::MissReason::NoEvidenceYet,
+        Absence::SendTimeUnknown => pb::MissReason::SendTimeUnknown,
+        Absence::Lost => pb::MissReason::InLostGap,
+        Absence::Complete => pb::MissReason::CompletelyCovered,
     }
 }
 

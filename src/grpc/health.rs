@@ -5,7 +5,8 @@ use crate::{
     app::App,
     pb::{
         attribution_service_server::AttributionServiceServer,
-        ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
+        coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
+        tenant_service_server::TenantServiceServer,
     },
     store::SCHEMA_VERSIONS,
 };
@@ -25,11 +26,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Every service, and "" for the server as a whole.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "",
     <TenantServiceServer<super::Handler> as NamedService>::NAME,
     <IngestServiceServer<super::Handler> as NamedService>::NAME,
     <AttributionServiceServer<super::Handler> as NamedService>::NAME,
+    <CoverageServiceServer<super::Handler> as NamedService>::NAME,
 ];
 
 /// NOT_SERVING until [`watch`] has seen the store.

@@ -3,6 +3,7 @@
 use super::{
     Handler,
     convert::{Fields, revision, timestamp},
+    coverage_service,
     inbox::Inbox,
     ingest_stream::{self, Answers},
     quarantine, send_event,
@@ -142,6 +143,7 @@ fn batch(request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
     let tenant = fields.tenant_id(&request.tenant_id);
     let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
     let source = fields.label("source", &request.source, MAX_SOURCE);
+    let window = coverage_service::window(&mut fields, request.window);
     fields.check()?;
     // one decoder judges both, and the quarantine keeps what a retry can read
     let mut records = request.records;
@@ -153,6 +155,7 @@ fn batch(request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
         validate_only: request.validate_only,
         request_id,
         source: source.unwrap_or_default(),
+        window,
     })
 }
 

@@ -20,6 +20,7 @@ mod attribution_service;
 mod attribution_stream;
 mod buffer;
 mod convert;
+mod coverage_service;
 pub mod health;
 mod inbox;
 mod ingest_service;
@@ -38,7 +39,8 @@ use crate::{
     app::{self, App},
     pb::{
         attribution_service_server::AttributionServiceServer,
-        ingest_service_server::IngestServiceServer, tenant_service_server::TenantServiceServer,
+        coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
+        tenant_service_server::TenantServiceServer,
     },
 };
 use inbox::Reading;
@@ -89,12 +91,16 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
     let ingest = IngestServiceServer::new(handler.clone())
         .max_decoding_message_size(MAX_INGEST_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let coverage = CoverageServiceServer::new(handler.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let attributions = AttributionServiceServer::new(handler)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     Routes::new(tenants)
         .add_service(Reading::new(ingest, app.admission().clone()))
         .add_service(attributions)
+        .add_service(coverage)
         .add_service(health)
         .add_service(reflection().build_v1().expect("our own descriptors"))
         .add_service(reflection().build_v1alpha().expect("our own descriptors"))

@@ -45,6 +45,11 @@ pub(super) fn from_error(error: Error) -> Status {
         Error::NoEvidenceYet => {
             Builder::new(ErrorReason::NoEvidenceYet).status(Code::NotFound, text)
         }
+        Error::NoEvidence => Builder::new(ErrorReason::NoEvidence).status(Code::NotFound, text),
+        Error::SendTimeUnknown => {
+            Builder::new(ErrorReason::SendTimeUnknown).status(Code::NotFound, text)
+        }
+        Error::InLostGap => Builder::new(ErrorReason::InLostGap).status(Code::NotFound, text),
         Error::ConsentRevoked { revoked_at } => Builder::new(ErrorReason::ConsentRevoked)
             .with("revoked_at", revoked_at)
             .status(Code::FailedPrecondition, text),

@@ -56,7 +56,7 @@ pub(super) fn response(page: SummaryPage) -> pb::SummarizeAgentsResponse {
         rows: page.rows.into_iter().map(row).collect(),
         next_page_token: page.next_token,
         revision: page.revision.0,
-        complete_through: None, // nothing tells yet
+        complete_through: page.complete_through.map(timestamp),
     }
 }
 

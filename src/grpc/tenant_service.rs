@@ -9,7 +9,7 @@ use crate::{
         put_mailboxes::RegisterChange,
         register_tenant::{Outcome, Registration},
     },
-    domain::{Mailbox, MailboxKind, Tenant, Timestamp},
+    domain::{Mailbox, MailboxKind, Tenant, TimeRange, Timestamp},
     pb::{self, tenant_service_server::TenantService},
 };
 use tonic::{Request, Response, Status, async_trait};
@@ -60,11 +60,22 @@ impl TenantService for Handler {
         let id = fields.tenant_id(&request.tenant_id);
         fields.check()?;
         let at_least = revision(request.at_least_revision);
-        let tenant = self
-            .run(move |app| async move { app.get_tenant(id, at_least).await })
+        let (tenant, complete) = self
+            .run(move |app| async move {
+                Ok((
+                    app.get_tenant(id, at_least).await?,
+                    app.complete_times(id).await?,
+                ))
+            })
             .await?;
+        let mut tenant = pb_tenant(tenant);
+        if let (Some(readiness), Some(TimeRange { start, end })) = (&mut tenant.readiness, complete)
+        {
+            readiness.complete_since = Some(timestamp(start));
+            readiness.complete_through = Some(timestamp(end));
+        }
         Ok(Response::new(pb::GetTenantResponse {
-            tenant: Some(pb_tenant(tenant)),
+            tenant: Some(tenant),
         }))
     }
 
@@ -168,6 +179,8 @@ fn pb_tenant(tenant: Tenant) -> pb::Tenant {
             last_mailbox_side_event,
             first_agent_side_event,
             last_agent_side_event,
+            complete_since: None,
+            complete_through: None,
         }),
     }
 }

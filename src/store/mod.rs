@@ -6,6 +6,7 @@
 //! | file | |
 //! |---|---|
 //! | `feed.rs` | the part of the contract that is about the change feed |
+//! | `ledger.rs` | the part of the contract that is about covered time |
 //! | `queries.rs`, `queries/` | every statement that both engines run, as text |
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
@@ -15,6 +16,7 @@
 mod error;
 mod evidence;
 mod feed;
+pub mod ledger;
 mod postgres;
 mod queries;
 mod rows;
@@ -30,6 +32,7 @@ use crate::domain::{
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
+pub use ledger::{LedgerStore, LedgerTx};
 use std::{
     collections::{HashMap, HashSet},
     fmt::Debug,
@@ -40,7 +43,7 @@ use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 4..=5;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 5..=6;
 
 /// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -107,6 +110,8 @@ pub enum Expiring {
     Quarantine,
     /// What revisions changed: the beginning of the feed.
     Changes,
+    /// Windows that were not complete.
+    Failures,
 }
 
 /// The rows of all tenants. Every read of a tenant's data takes its id, and every row is
@@ -115,7 +120,7 @@ pub enum Expiring {
 /// A call must not be dropped half-way (a dropped `begin` can leave an open transaction on
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
-pub trait Store: FeedStore + Send + Sync + Debug {
+pub trait Store: FeedStore + LedgerStore + Send + Sync + Debug {
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
 
@@ -229,7 +234,7 @@ pub trait Store: FeedStore + Send + Sync + Debug {
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
 #[async_trait]
-pub trait Tx: Send {
+pub trait Tx: LedgerTx + Send {
     /// The tenant as it was when the lock was taken.
     fn tenant(&self) -> &Tenant;
 

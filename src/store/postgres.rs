@@ -197,6 +197,8 @@ impl Engine for Postgres {
         queries::expire!("audit_batch", "batch_id", " FOR UPDATE SKIP LOCKED");
     const EXPIRE_QUARANTINE: &'static str =
         queries::expire!("quarantine", "digest", " FOR UPDATE SKIP LOCKED");
+    const EXPIRE_FAILURES: &'static str =
+        queries::expire!("coverage_failure", "failure_id", " FOR UPDATE SKIP LOCKED");
 
     type Keys = Vec<Uuid>;
 

@@ -4,8 +4,9 @@
 //! a macro that takes the clause, so that the rest is written once.
 
 mod feed;
+mod ledger;
 
-pub(super) use feed::*;
+pub(super) use {feed::*, ledger::*};
 
 /// The columns of `attribution` without the evidence, in the order of the table.
 macro_rules! answer_columns {

@@ -4,6 +4,7 @@ mod admin_change;
 mod attribution;
 mod audit_batch;
 mod change;
+mod ledger;
 mod quarantine;
 mod tally;
 
@@ -11,6 +12,7 @@ pub(super) use admin_change::AdminChangeRow;
 pub(super) use attribution::AttributionRow;
 pub(super) use audit_batch::AuditBatchRow;
 pub(super) use change::{CommitRow, TenantRevisionRow, pack};
+pub(super) use ledger::{CoveredRow, FailureRow, LagRow, SideSeenRow, side};
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
 };

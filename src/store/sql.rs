@@ -3,11 +3,12 @@
 mod engine;
 mod feed;
 mod held;
+mod ledger;
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, PageLimit, RangeFilter, RangePage, RangePosition, ReceivedPosition,
-    Result, Snapshot, Store, StoreError, Tx,
+    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, RangeFilter, RangePage, RangePosition,
+    ReceivedPosition, Result, Snapshot, Store, StoreError, Tx,
     error::is_broken,
     queries,
     rows::{
@@ -137,6 +138,8 @@ where
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineColumn<Vec<u8>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
+    Self: LedgerStore,
+    SqlTx<E>: LedgerTx,
 {
     async fn schema_version(&self) -> Result<Option<i64>> {
         let tables = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers);
@@ -439,6 +442,7 @@ where
             Expiring::Receipts => E::EXPIRE_RECEIPTS,
             Expiring::Quarantine => E::EXPIRE_QUARANTINE,
             Expiring::Changes => queries::EXPIRE_CHANGES,
+            Expiring::Failures => E::EXPIRE_FAILURES,
         })
         .bind(tenant.0) // $1
         .bind(Micros::from(time)) // $2

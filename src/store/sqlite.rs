@@ -118,6 +118,7 @@ impl Engine for Sqlite {
         queries::remove_quarantined!("IN (SELECT unhex(value) FROM json_each($2))");
     const EXPIRE_RECEIPTS: &'static str = queries::expire!("audit_batch", "batch_id", "");
     const EXPIRE_QUARANTINE: &'static str = queries::expire!("quarantine", "digest", "");
+    const EXPIRE_FAILURES: &'static str = queries::expire!("coverage_failure", "failure_id", "");
 
     /// A JSON array of hexadecimal keys: SQLite has no arrays.
     type Keys = String;

@@ -96,6 +96,7 @@ on_both_engines! {
             end: timestamp("2026-01-02T00:00:00Z"),
             ..Default::default()
         };
+        let coverage = pb::GetCoverageRequest { tenant_id: tenant_id.clone(), ..Default::default() };
         let put = pb::PutMailboxesRequest { tenant_id: tenant_id.clone(), ..Default::default() };
         let mailboxes = pb::ListMailboxesRequest { tenant_id: tenant_id.clone(), ..Default::default() };
         let revoke = pb::RevokeConsentRequest { tenant_id, revoked_at: None };
@@ -104,6 +105,7 @@ on_both_engines! {
             attributions.get_attribution(get).await.map(drop),
             attributions.lookup_attributions(lookup).await.map(drop),
             attributions.list_attributions(list).await.map(drop),
+            server.coverage().get_coverage(coverage).await.map(drop),
             tenants.put_mailboxes(put).await.map(drop),
             tenants.list_mailboxes(mailboxes).await.map(drop),
             tenants.revoke_consent(revoke).await.map(drop),

@@ -87,11 +87,13 @@ async fn all(
         tenant_id: tenant_id.clone(),
         message_id: "M@x".into(),
         at_least_revision,
+        ..Default::default()
     };
     let lookup = pb::LookupAttributionsRequest {
         tenant_id: tenant_id.clone(),
         message_ids: vec!["M@x".into()],
         at_least_revision,
+        ..Default::default()
     };
     let list = pb::ListAttributionsRequest {
         tenant_id: tenant_id.clone(),
@@ -120,6 +122,19 @@ async fn all(
             start: None,
             at_least_revision,
         }],
+        ..Default::default()
+    };
+    let summarize = pb::SummarizeAgentsRequest {
+        tenant_id: tenant_id.clone(),
+        start,
+        end,
+        bucket: pb::Bucket::Day.into(),
+        at_least_revision,
+        ..Default::default()
+    };
+    let coverage = pb::GetCoverageRequest {
+        tenant_id: tenant_id.clone(),
+        at_least_revision,
         ..Default::default()
     };
     let tenant = pb::GetTenantRequest {
@@ -157,6 +172,14 @@ async fn all(
             answers.explain_attribution(explain).await.map(drop),
         ),
         ("watch", answers.watch_attributions(watch).await.map(drop)),
+        (
+            "summarize",
+            answers.summarize_agents(summarize).await.map(drop),
+        ),
+        (
+            "coverage",
+            server.coverage().get_coverage(coverage).await.map(drop),
+        ),
         ("tenant", tenants.get_tenant(tenant).await.map(drop)),
         (
             "mailboxes",

@@ -79,6 +79,7 @@ on_both_engines! {
             tenant_id: TENANT.to_string(),
             message_ids: vec!["A@x".into()],
             at_least_revision: revision,
+            ..Default::default()
         };
         let fresh = two.attributions().lookup_attributions(lookup(written)).await;
         let fresh = fresh.expect("answered").into_inner().attributions;

@@ -6,7 +6,8 @@ use sentby::{
     grpc::{MAX_INGEST_BYTES, MAX_MESSAGE_BYTES},
     pb::{
         self, attribution_service_client::AttributionServiceClient,
-        ingest_service_client::IngestServiceClient, tenant_service_client::TenantServiceClient,
+        coverage_service_client::CoverageServiceClient, ingest_service_client::IngestServiceClient,
+        tenant_service_client::TenantServiceClient,
     },
     server,
 };
@@ -77,6 +78,10 @@ impl TestServer {
     pub fn attributions(&self) -> AttributionServiceClient<Channel> {
         AttributionServiceClient::new(self.channel.clone())
             .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
+    }
+
+    pub fn coverage(&self) -> CoverageServiceClient<Channel> {
+        CoverageServiceClient::new(self.channel.clone())
     }
 
     /// Ingests content for [`TENANT`].

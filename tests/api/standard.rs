@@ -41,6 +41,7 @@ on_both_engines! {
             "sentby.v1.TenantService",
             "sentby.v1.IngestService",
             "sentby.v1.AttributionService",
+            "sentby.v1.CoverageService",
         ] {
             wait_for(&server, service, ServingStatus::Serving).await;
         }
@@ -58,6 +59,7 @@ on_both_engines! {
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
             "sentby.v1.AttributionService",
+            "sentby.v1.CoverageService",
             "sentby.v1.IngestService",
             "sentby.v1.TenantService",
         ];

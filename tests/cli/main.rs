@@ -6,6 +6,7 @@
 mod support;
 
 mod commands;
+mod coverage;
 mod listing;
 mod memory;
 mod serving;

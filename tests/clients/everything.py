@@ -135,7 +135,7 @@ def any_orchestrator():
 
 def a_curious_person():
     services = sorted(server.database.get_services())
-    for service in "TenantService", "IngestService", "AttributionService":
+    for service in "TenantService", "IngestService", "AttributionService", "CoverageService":
         assert f"sentby.v1.{service}" in services, services
     assert "grpc.health.v1.Health" in services, services
     assert any(service.startswith("grpc.reflection.") for service in services), services
@@ -290,6 +290,21 @@ def the_metrics_merger(revision):
     say("ExplainAttribution", "\n    ".join(explained["reasoning"]))
 
 
+def what_is_covered():
+    window = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-08T00:00:00Z", "clock": "WINDOW_CLOCK_CONTENT_CREATED"}
+    covers = {"tenant_id": tenant, "source": "a collector", "window": {**window, "outcome": "WINDOW_OUTCOME_COMPLETE"}}
+    revision = server.call("sentby.v1.IngestService/IngestAuditBatch", **covers)["revision"]
+    covered = server.call("sentby.v1.CoverageService/GetCoverage", tenant_id=tenant, at_least_revision=revision)
+    has(covered, complete_since="2026-03-01T00:00:00Z", complete_through="2026-03-07T00:00:00Z")
+    say("GetCoverage", f"complete through {covered['complete_through']}")
+
+    asked = {"message_id": "lost@contoso.com", "sent_at": "2026-03-05T12:00:00Z"}
+    asked = {"tenant_id": tenant, "queries": [asked], "at_least_revision": revision}
+    (miss,) = server.call("sentby.v1.AttributionService/LookupAttributions", **asked)["attributions"]
+    has(miss, verdict="VERDICT_NO_EVIDENCE", miss_reason="MISS_REASON_COMPLETELY_COVERED")
+    say("LookupAttributions with sent_at", f"{miss['verdict']} {miss['miss_reason']}")
+
+
 def errors_are_told():
     code, details = server.refused(
         "sentby.v1.AttributionService/GetAttribution", tenant_id=tenant, message_id="lost@contoso.com"
@@ -320,4 +335,5 @@ revision = the_collector()
 the_metrics_merger(revision)
 a_collector_in_a_hurry()
 errors_are_told()
+what_is_covered()
 print("everything is as expected")

@@ -82,6 +82,7 @@ impl Client {
             tenant_id: tenant.to_string(),
             message_ids,
             at_least_revision,
+            ..Default::default()
         };
         let mut attributions = AttributionServiceClient::new(self.0.clone());
         let answered = attributions.lookup_attributions(request).await?;
@@ -99,6 +100,7 @@ impl Client {
             tenant_id: tenant.to_string(),
             message_id: message_id.clone(),
             at_least_revision,
+            ..Default::default()
         };
         let mut attributions = AttributionServiceClient::new(self.0.clone());
         match attributions.get_attribution(request).await {

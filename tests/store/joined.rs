@@ -37,6 +37,7 @@ fn batch(content: impl Into<Vec<u8>>) -> Batch {
         records: Vec::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     }
 }

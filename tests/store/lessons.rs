@@ -25,15 +25,16 @@ async fn ingest(app: &Arc<App>, tenant: TenantId, records: &[Record]) -> Receipt
         records: Vec::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     };
     let ingested = app.ingest_audit_batch(batch).await;
     ingested.expect("ingested").receipt
 }
 
-async fn answer(app: &App, tenant: TenantId, id: &str) -> Answer {
+async fn answer(app: &Arc<App>, tenant: TenantId, id: &str) -> Answer {
     let id = MessageId::parse(id).expect("an id");
-    let answer = app.get_attribution(tenant, id, Revision(0)).await;
+    let answer = app.get_attribution(tenant, id, None, Revision(0)).await;
     Answer::clone(&answer.expect("an answer"))
 }
 

@@ -6,6 +6,7 @@ mod support;
 
 mod joined;
 mod kept;
+mod ledger;
 mod lessons;
 mod order;
 mod plans;

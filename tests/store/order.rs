@@ -22,6 +22,7 @@ async fn feed(app: &Arc<App>, batches: Vec<Vec<u8>>) -> u64 {
             validate_only: false,
             request_id: None,
             source: String::new(),
+            window: None,
         };
         let receipt = app
             .ingest_audit_batch(batch)

@@ -37,6 +37,7 @@ async fn ingest(app: &Arc<App>, records: &[Record]) -> Result<Revision, Error> {
         records: Vec::<Bytes>::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     };
     app.ingest_audit_batch(batch)
@@ -108,7 +109,7 @@ on_both_engines! {
         let refused = ingest(&app, &[record]).await;
         assert!(matches!(refused, Err(Error::ConsentRevoked { .. })), "{refused:?}");
         let id = MessageId::parse("<A@x>").expect("an id");
-        let answer = app.get_attribution(TENANT, id, Revision(1)).await.expect("read");
+        let answer = app.get_attribution(TENANT, id, None, Revision(1)).await.expect("read");
         assert_eq!(answer.attribution.agent.as_deref(), Some("anna@contoso.com"));
         db.assert_gapless(TENANT).await;
     }
@@ -129,7 +130,7 @@ on_both_engines! {
         let changed = app.put_mailboxes(put(vec![support.clone()])).await.expect("put");
         assert_eq!((changed.added, changed.reattributed), (1, 2_500));
         let id = MessageId::parse("<S7@x>").expect("an id");
-        let answer = app.get_attribution(TENANT, id, changed.revision).await.expect("read");
+        let answer = app.get_attribution(TENANT, id, None, changed.revision).await.expect("read");
         assert_eq!(answer.attribution.verdict, Verdict::NotAPerson);
         assert_eq!(answer.attribution.mailbox.as_deref(), Some("support@contoso.com"));
         assert_eq!(db.number(listed, TENANT).await, 2_500);
@@ -172,7 +173,7 @@ on_both_engines! {
         assert!(explain().await.contains("judged anew"));
         next.resume_reattribution().await.expect("resumed");
         assert!(!explain().await.contains("judged anew"));
-        let answer = next.get_attribution(TENANT, id.clone(), Revision(0)).await.expect("read");
+        let answer = next.get_attribution(TENANT, id.clone(), None, Revision(0)).await.expect("read");
         assert_eq!(answer.attribution.verdict, Verdict::NotAPerson);
         assert_eq!(next.get_tenant(TENANT, Revision::default()).await.expect("read").reattribute_after, None);
         db.assert_gapless(TENANT).await;

@@ -26,6 +26,7 @@ async fn fill(app: &Arc<App>) {
             validate_only: false,
             request_id: None,
             source: String::new(),
+            window: None,
         };
         app.ingest_audit_batch(batch).await.expect("ingested");
     }

@@ -25,6 +25,7 @@ async fn ingest(app: &Arc<App>, content: Vec<u8>) {
         validate_only: false,
         request_id: None,
         source: String::new(),
+        window: None,
     };
     app.ingest_audit_batch(batch).await.expect("ingested");
 }

@@ -183,6 +183,7 @@ async fn ingest(app: &Arc<App>, tenant: TenantId, blob: Vec<u8>) {
         records: Vec::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     };
     app.ingest_audit_batch(batch).await.expect("ingested");

@@ -21,6 +21,7 @@ fn batch(tenant: TenantId, records: &[Record]) -> Batch {
         records: Vec::new(),
         validate_only: false,
         request_id: None,
+        window: None,
         source: String::new(),
     }
 }
@@ -40,7 +41,9 @@ async fn write(app: Arc<App>, tenant: TenantId, from: u128) {
             .expect("ingested")
             .receipt;
         let id = MessageId::parse(&format!("<W{n}@x>")).expect("an id");
-        let read = app.get_attribution(tenant, id, receipt.revision).await;
+        let read = app
+            .get_attribution(tenant, id, None, receipt.revision)
+            .await;
         read.expect("what was acknowledged is there");
     }
 }

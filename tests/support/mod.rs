@@ -170,6 +170,31 @@ impl TestDb {
         rows.chain(self.lessons(tenant).await).collect()
     }
 
+    /// What is covered and what failed, without the times of receipt.
+    pub async fn ledger(&self, tenant: TenantId) -> Vec<String> {
+        let time = |column: &str| match &self.config.database {
+            DatabaseUrl::Sqlite(_) => column.to_owned(),
+            DatabaseUrl::Postgres(_) => format!("(extract(epoch FROM {column}) * 1000000)::bigint"),
+        };
+        let (start, end) = (time("start_at"), time("end_at"));
+        let sql = format!(
+            "SELECT source || '|' || clock || '|' || settled_days || '|' || {start} || '|' || {end} \
+             FROM coverage_window WHERE tenant_id = $1 \
+             UNION ALL SELECT source || '|' || clock || '|' || outcome || '|' || code || '|' || {start} \
+             FROM coverage_failure WHERE tenant_id = $1"
+        );
+        let rows: Vec<(String,)> = on_connection!(self, |connection| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
+                .bind(tenant.0)
+                .fetch_all(&mut connection)
+                .await
+                .expect("rows")
+        });
+        let mut rows: Vec<String> = rows.into_iter().map(|(row,)| row).collect();
+        rows.sort(); // each database has an order of its own for text
+        rows
+    }
+
     /// What was learned, and what waits for more.
     async fn lessons(&self, tenant: TenantId) -> Vec<String> {
         let (seen, key) = match &self.config.database {

@@ -144,7 +144,7 @@ async fn look_up(api: &Api) -> anyhow::Result<Vec<Attribution>> {
     let lookup = LookupAttributionsRequest {
         tenant_id: TENANT.into(),
         message_ids: ids.collect(),
-        at_least_revision: 0,
+        ..Default::default()
     };
     let found = api
         .attributions()
@@ -157,7 +157,7 @@ async fn get(api: &Api, id: &str) -> anyhow::Result<Attribution> {
     let get = GetAttributionRequest {
         tenant_id: TENANT.into(),
         message_id: id.into(),
-        at_least_revision: 0,
+        ..Default::default()
     };
     let found = answer(api.attributions().get_attribution(request(get)).await)?;
     Ok(found.attribution.unwrap_or_default())
@@ -210,7 +210,7 @@ async fn explain(api: &Api, id: &str) -> anyhow::Result<()> {
     let explain = ExplainAttributionRequest {
         tenant_id: TENANT.into(),
         message: Some(Message::MessageId(id.into())),
-        at_least_revision: 0,
+        ..Default::default()
     };
     let explained = answer(
         api.attributions()

@@ -39,6 +39,7 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     /// [`queries::expire`] that passes over what another process has locked.
     const EXPIRE_RECEIPTS: &'static str;
     const EXPIRE_QUARANTINE: &'static str;
+    const EXPIRE_FAILURES: &'static str;
 
     /// Several keys or digests as one bound value.
     type Keys: for<'q> Encode<'q, Self> + Type<Self> + Send + 'static;
