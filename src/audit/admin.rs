@@ -48,9 +48,16 @@ pub(super) fn decode_admin_change(
     if parameters.is_empty() {
         return Ok(None);
     }
-    parameters.sort_unstable();
     let (record_id, time) = identity(native)?;
     let object_id = optional(text(native, Field::ObjectId)?.into_owned());
+    // an address that says more than a GUID
+    if let (Some(object_id), Some(target)) = (&object_id, &target)
+        && !target.is_empty()
+        && !target.eq_ignore_ascii_case(object_id)
+    {
+        parameters.push(("Identity".to_owned(), target.clone()));
+    }
+    parameters.sort_unstable();
     let target = kept(
         Field::Parameters,
         object_id.or(target).unwrap_or_default(),
