@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 mod table;
 
-pub use table::Page;
+pub use table::{Page, Row};
 
 /// Why evidence is missing or weak. Each has a row in the table of `docs/findings.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

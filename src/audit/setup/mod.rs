@@ -89,7 +89,7 @@ fn is_text(start: &[u8]) -> io::Result<bool> {
     let text = String::from_utf8_lossy(&start);
     let text = text.trim_start_matches('\u{feff}').trim_start();
     Ok(!text.starts_with(['{', '[', '<'])
-        && (table::header(text).is_some() || text::is_format_list(text)))
+        && (text::is_format_list(text) || table::header(text).is_some()))
 }
 
 fn utf8(source: impl Read) -> io::Result<Vec<u8>> {
@@ -122,11 +122,14 @@ impl Reading<'_> {
 
     fn text(&mut self, text: &str) {
         let text = text.trim_start_matches('\u{feff}');
-        let Some((columns, delimiter, rows)) = table::header(text) else {
+        if text::is_format_list(text) {
             for object in text::objects(text) {
                 self.number += 1;
                 self.object(&object);
             }
+            return;
+        }
+        let Some((columns, delimiter, rows)) = table::header(text) else {
             return;
         };
         for object in table::objects(columns, delimiter, rows) {

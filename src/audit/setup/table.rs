@@ -20,10 +20,18 @@ pub(super) fn header(text: &str) -> Option<(Vec<String>, char, &str)> {
         }
         return [',', ';', '\t'].into_iter().find_map(|delimiter| {
             let (columns, rows) = row(rest, delimiter);
-            let is_known = columns.len() > 1 && columns.iter().any(|name| is_telling(name));
-            (is_known && columns.len() <= MAX_COLUMNS).then_some((columns, delimiter, rows))
+            let is_header = (2..=MAX_COLUMNS).contains(&columns.len())
+                && columns.iter().any(|name| is_telling(name))
+                && columns.iter().all(|name| is_name(name));
+            is_header.then_some((columns, delimiter, rows))
         });
     }
+}
+
+/// A command that is in the file as it was typed is none.
+fn is_name(column: &str) -> bool {
+    let mut chars = column.chars();
+    chars.all(|c| c.is_alphanumeric() || " _.-()".contains(c))
 }
 
 /// A row with more or fewer cells than there are columns is no object.

@@ -57,7 +57,7 @@ impl Page {
 
 /// `{mailbox}` and `{agent}` stand for the names of the subject, quoted.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::domain) struct Row {
+pub struct Row {
     pub name: &'static str,
     /// What shows it.
     pub sources: &'static str,
@@ -92,7 +92,7 @@ const PAIR_CHECK: &[&str] = &[
 ];
 
 impl Cause {
-    pub(in crate::domain) fn row(self) -> Row {
+    pub fn row(self) -> Row {
         match self {
             Self::UnifiedAuditLogOff | Self::OrganizationAuditDisabled | Self::AuditBypassed => {
                 self.of_the_log()
@@ -122,7 +122,7 @@ impl Cause {
             Self::UnifiedAuditLogOff => Row {
                 name: "UNIFIED_AUDIT_LOG_OFF",
                 sources: "settings, feed",
-                severities: "ERROR",
+                severities: "ERROR; UNKNOWN",
                 meaning: "Nothing is written into the audit log, so no message is attributed.",
                 question: "the unified audit log is on",
                 commands: &["Set-AdminAuditLogConfig -UnifiedAuditLogIngestionEnabled $true"],
@@ -135,7 +135,7 @@ impl Cause {
             Self::OrganizationAuditDisabled => Row {
                 name: "ORGANIZATION_AUDIT_DISABLED",
                 sources: "settings, feed",
-                severities: "ERROR",
+                severities: "ERROR; UNKNOWN",
                 meaning: "Mailbox auditing is off for the whole organisation, so neither side \
                           writes an event.",
                 question: "mailbox auditing is on for the organisation",
@@ -147,7 +147,7 @@ impl Cause {
             _ => Row {
                 name: "AUDIT_BYPASSED",
                 sources: "settings, feed",
-                severities: "ERROR",
+                severities: "ERROR; INFO for who sends from no shared mailbox; UNKNOWN",
                 meaning: "Nothing that this account does is logged in any mailbox, so none of its \
                           messages is attributed.",
                 question: "this account is exempt from auditing",
