@@ -24,7 +24,13 @@ fn list(names: &[&str], is_cut: bool) -> Property<Names> {
     })
 }
 
-const DELEGATE: [&str; 5] = ["Update", "SoftDelete", "HardDelete", "SendAs", "SendOnBehalf"];
+const DELEGATE: [&str; 5] = [
+    "Update",
+    "SoftDelete",
+    "HardDelete",
+    "SendAs",
+    "SendOnBehalf",
+];
 
 /// What every form below says.
 fn check(setup: &Setup) {
@@ -33,9 +39,15 @@ fn check(setup: &Setup) {
         panic!("{setup:?}");
     };
     assert_eq!(mailbox.called.name, "support@contoso.com");
-    let also = ["support@contoso.onmicrosoft.com", "a88ae17c-f562-4c1f-a377-8910b6847d76"];
+    let also = [
+        "support@contoso.onmicrosoft.com",
+        "a88ae17c-f562-4c1f-a377-8910b6847d76",
+    ];
     for name in also {
-        assert!(mailbox.called.also.iter().any(|known| known == name), "{mailbox:?}");
+        assert!(
+            mailbox.called.also.iter().any(|known| known == name),
+            "{mailbox:?}"
+        );
     }
     let kind = RecipientType("SharedMailbox".into());
     assert_eq!(mailbox.recipient_type, Property::Known(kind));
@@ -44,7 +56,10 @@ fn check(setup: &Setup) {
     assert_eq!(mailbox.audit_delegate, list(&DELEGATE, false));
     assert_eq!(mailbox.audit_log_age_limit, Property::Known(90 * 86_400));
     assert_eq!(mailbox.region, Property::Known("EUR".into()));
-    assert_eq!(mailbox.grant_send_on_behalf_to, list(&["Anna Kern", "Ben"], false));
+    assert_eq!(
+        mailbox.grant_send_on_behalf_to,
+        list(&["Anna Kern", "Ben"], false)
+    );
 }
 
 fn mailbox() -> serde_json::Value {
@@ -76,22 +91,38 @@ fn with(key: &str, value: serde_json::Value) -> String {
 #[test]
 fn every_form_of_json() {
     check(&read(mailbox().to_string()));
-    check(&read(serde_json::to_string_pretty(&json!([mailbox()])).unwrap()));
+    check(&read(
+        serde_json::to_string_pretty(&json!([mailbox()])).unwrap(),
+    ));
     check(&read(json!({"value": [mailbox()], "Count": 1}).to_string()));
-    check(&read(mailbox().to_string().replace("PrimarySmtp", "primarysmtp")));
+    check(&read(
+        mailbox().to_string().replace("PrimarySmtp", "primarysmtp"),
+    ));
     for (key, value) in [
         ("AuditEnabled", json!("True")),
         ("AuditEnabled", json!(1)),
-        ("AuditLogAgeLimit", json!({"Ticks": 77_760_000_000_000_i64, "Days": 90})),
+        (
+            "AuditLogAgeLimit",
+            json!({"Ticks": 77_760_000_000_000_i64, "Days": 90}),
+        ),
         ("AuditLogAgeLimit", json!({"TotalSeconds": 7_776_000.0})),
         ("RecipientTypeDetails", json!(4)),
-        ("RecipientTypeDetails", json!({"value": 4, "Value": "SharedMailbox"})),
+        (
+            "RecipientTypeDetails",
+            json!({"value": 4, "Value": "SharedMailbox"}),
+        ),
         ("DefaultAuditSet", json!("Admin, Owner")),
         ("DefaultAuditSet", json!("Admin\nOwner\n")),
         ("DefaultAuditSet", json!("Admin Owner")),
         ("DefaultAuditSet", json!("{Admin, Owner}")),
-        ("DefaultAuditSet", json!({"value": ["Admin", "Owner"], "Count": 2})),
-        ("PrimarySmtpAddress", json!({"Address": "support@contoso.com", "Length": 19})),
+        (
+            "DefaultAuditSet",
+            json!({"value": ["Admin", "Owner"], "Count": 2}),
+        ),
+        (
+            "PrimarySmtpAddress",
+            json!({"Address": "support@contoso.com", "Length": 19}),
+        ),
     ] {
         check(&read(with(key, value)));
     }
@@ -112,16 +143,40 @@ fn what_is_lost_is_unknown_and_what_is_not_there_is_not_given() {
         assert_eq!(told, Property::Unknown, "{lost}");
     }
     // numbers of an enum
-    assert_eq!(one("AuditDelegate", json!([1, 8])).audit_delegate, list(&[], true));
-    assert_eq!(one("AuditDelegate", json!([])).audit_delegate, list(&[], false));
-    assert_eq!(one("AuditDelegate", json!("")).audit_delegate, list(&[], false));
-    assert_eq!(one("AuditDelegate", json!(null)).audit_delegate, Property::NotGiven);
-    for cut in ["{Update, SendAs…}", "{Update, SendAs...}", "{Update, SendAs…", "Update,SendAs…", "{Update, SendAs\u{fffd}}"] {
+    assert_eq!(
+        one("AuditDelegate", json!([1, 8])).audit_delegate,
+        list(&[], true)
+    );
+    assert_eq!(
+        one("AuditDelegate", json!([])).audit_delegate,
+        list(&[], false)
+    );
+    assert_eq!(
+        one("AuditDelegate", json!("")).audit_delegate,
+        list(&[], false)
+    );
+    assert_eq!(
+        one("AuditDelegate", json!(null)).audit_delegate,
+        Property::NotGiven
+    );
+    for cut in [
+        "{Update, SendAs…}",
+        "{Update, SendAs...}",
+        "{Update, SendAs…",
+        "Update,SendAs…",
+        "{Update, SendAs\u{fffd}}",
+    ] {
         let told = one("AuditDelegate", json!(cut)).audit_delegate;
         assert_eq!(told, list(&["Update", "SendAs"], true), "{cut}");
     }
-    assert_eq!(one("AuditEnabled", json!("maybe")).audit_enabled, Property::Unknown);
-    assert_eq!(one("AuditEnabled", json!(null)).audit_enabled, Property::NotGiven);
+    assert_eq!(
+        one("AuditEnabled", json!("maybe")).audit_enabled,
+        Property::Unknown
+    );
+    assert_eq!(
+        one("AuditEnabled", json!(null)).audit_enabled,
+        Property::NotGiven
+    );
     for (period, seconds) in [
         ("00:00:00", Some(0)),
         ("00:00:00.5000000", Some(1)),
@@ -132,10 +187,18 @@ fn what_is_lost_is_unknown_and_what_is_not_there_is_not_given() {
         let told = one("AuditLogAgeLimit", json!(period)).audit_log_age_limit;
         assert_eq!(told.known().copied(), seconds, "{period}");
     }
-    assert_eq!(one("RecipientTypeDetails", json!(77)).recipient_type, Property::Unknown);
+    assert_eq!(
+        one("RecipientTypeDetails", json!(77)).recipient_type,
+        Property::Unknown
+    );
     // two values of one property
-    let twice = mailbox().to_string().replacen('{', "{\"auditenabled\":false,", 1);
-    assert_eq!(read(twice).settings.mailboxes[0].audit_enabled, Property::Unknown);
+    let twice = mailbox()
+        .to_string()
+        .replacen('{', "{\"auditenabled\":false,", 1);
+    assert_eq!(
+        read(twice).settings.mailboxes[0].audit_enabled,
+        Property::Unknown
+    );
 }
 
 const FORMAT_LIST: &str = "\
@@ -184,7 +247,10 @@ fn text_of_several_objects() {
          UnifiedAuditLogIngestionEnabled : False\n\nColour : red\n",
     );
     let bypasses = &setup.settings.bypasses;
-    let told: Vec<_> = bypasses.iter().map(|one| (one.called.name.as_str(), &one.enabled)).collect();
+    let told: Vec<_> = bypasses
+        .iter()
+        .map(|one| (one.called.name.as_str(), &one.enabled))
+        .collect();
     let expected = [
         ("anna", &Property::Known(true)),
         ("ben", &Property::Known(false)),
@@ -212,20 +278,39 @@ ben@contoso.com,Ben,UserMailbox,True,False,Owner,Send,SendAs,SendAs,Enabled\r
 ";
     let setup = read(rows);
     let mailboxes = &setup.settings.mailboxes;
-    let names: Vec<&str> = mailboxes.iter().map(|one| one.called.name.as_str()).collect();
-    assert_eq!(names, ["support@contoso.com", "anna@contoso.com", "ben@contoso.com"]);
-    assert_eq!(mailboxes[0].audit_delegate, list(&["Update", "SoftDelete"], false));
+    let names: Vec<&str> = mailboxes
+        .iter()
+        .map(|one| one.called.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["support@contoso.com", "anna@contoso.com", "ben@contoso.com"]
+    );
+    assert_eq!(
+        mailboxes[0].audit_delegate,
+        list(&["Update", "SoftDelete"], false)
+    );
     assert_eq!(mailboxes[0].audit_owner, list(&["Update", "Send"], false));
     assert_eq!(mailboxes[1].default_audit_set, list(&[], false));
     assert_eq!(setup.settings.bypasses[1].enabled, Property::Known(true));
-    let numbers: Vec<u64> = setup.problems.iter().map(|problem| problem.number).collect();
+    let numbers: Vec<u64> = setup
+        .problems
+        .iter()
+        .map(|problem| problem.number)
+        .collect();
     assert_eq!(numbers, [3, 4]);
     // blank columns of what was not exported
     let setup = read("#TYPE x\nPrimarySmtpAddress;AuditEnabled;AuditDelegate\na@b.c;;\n");
-    assert_eq!(setup.settings.mailboxes[0].audit_delegate, Property::NotGiven);
+    assert_eq!(
+        setup.settings.mailboxes[0].audit_delegate,
+        Property::NotGiven
+    );
     // and of what Export-Csv loses
     let setup = read("PrimarySmtpAddress,AuditDelegate\na@b.c,System.Collections.ArrayList\n");
-    assert_eq!(setup.settings.mailboxes[0].audit_delegate, Property::Unknown);
+    assert_eq!(
+        setup.settings.mailboxes[0].audit_delegate,
+        Property::Unknown
+    );
 }
 
 #[test]
@@ -244,7 +329,11 @@ fn permissions_of_every_command() {
         captured_at: AT,
         mailbox: "support".into(),
         trustee: trustee.into(),
-        rights: vec![if of_recipient { Right::SendAs } else { Right::FullAccess }],
+        rights: vec![if of_recipient {
+            Right::SendAs
+        } else {
+            Right::FullAccess
+        }],
         of_recipient,
         is_denied,
     };
@@ -256,7 +345,11 @@ fn permissions_of_every_command() {
         row("ben", false, true),
     ];
     assert_eq!(setup.settings.permissions, expected);
-    let numbers: Vec<u64> = setup.problems.iter().map(|problem| problem.number).collect();
+    let numbers: Vec<u64> = setup
+        .problems
+        .iter()
+        .map(|problem| problem.number)
+        .collect();
     assert_eq!(numbers, [6, 7]);
 }
 
@@ -274,13 +367,29 @@ fn record(tenant: &str) -> serde_json::Value {
 #[test]
 fn audit_records_and_settings_side_by_side() {
     let other = "11111111-2222-3333-4444-555555555555";
-    let mixed = json!([record(TENANT), mailbox(), {"Operation": "FileAccessed", "Id": 1}, record(other)]);
+    let mixed =
+        json!([record(TENANT), mailbox(), {"Operation": "FileAccessed", "Id": 1}, record(other)]);
     let mut tenant = None;
     let setup = read_with(mixed.to_string(), &mut tenant);
     assert_eq!(tenant, TenantId::parse(TENANT));
-    assert_eq!((setup.settings.len(), setup.changes.len(), setup.other_records), (1, 1, 1));
-    assert_eq!(setup.changes[0].parameter("Identity"), Some("Alex@contoso.com"));
-    assert_eq!(setup.problems.len(), 1, "another tenant's: {:?}", setup.problems);
+    assert_eq!(
+        (
+            setup.settings.len(),
+            setup.changes.len(),
+            setup.other_records
+        ),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        setup.changes[0].parameter("Identity"),
+        Some("Alex@contoso.com")
+    );
+    assert_eq!(
+        setup.problems.len(),
+        1,
+        "another tenant's: {:?}",
+        setup.problems
+    );
     // an export in CSV
     let cell = record(TENANT).to_string().replace('"', "\"\"");
     let csv = format!("CreationDate,Operations,AuditData\nx,x,\"{cell}\"\n");
@@ -293,7 +402,11 @@ fn what_is_broken_fails_alone() {
     for broken in [
         "{\"AuditEnabled\": tru}".to_owned(),
         "{\"AuditEnabled\": true, \"x\": \"cut off".to_owned(),
-        format!("{{\"AuditEnabled\": {}1{}}}", "[".repeat(300), "]".repeat(300)),
+        format!(
+            "{{\"AuditEnabled\": {}1{}}}",
+            "[".repeat(300),
+            "]".repeat(300)
+        ),
         "{\"Colour\": \"red\"}".to_owned(),
         "7".to_owned(),
     ] {
@@ -309,7 +422,10 @@ fn what_is_broken_fails_alone() {
     }
     // nothing that a terminal would obey
     let setup = read(with("PrimarySmtpAddress", json!("a\u{1b}[31m@b.c")));
-    assert_eq!(setup.settings.mailboxes[0].called.name, "support@contoso.onmicrosoft.com");
+    assert_eq!(
+        setup.settings.mailboxes[0].called.name,
+        "support@contoso.onmicrosoft.com"
+    );
 }
 
 /// Work that grows with the square of the size would not come to an end.
@@ -338,11 +454,41 @@ fn input_made_to_cost_much() {
 
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "AuditDelegate", "AuditEnabled", "Identity", "AccessRights", "Trustee", "DefaultAuditSet",
-        "AuditLogAgeLimit", " : ", ":", "{", "}", "[", "]", "\"", ",", ";", "\n", "\r\n", "\n\n",
-        " ", "…", "...", "true", "null", "1", "-9.99:99:99", "SendAs", "\u{feff}", "\0", "\\",
-        "{\"AuditEnabled\":", "{\"AuditLogAgeLimit\":{\"Ticks\":9223372036854775807}}",
-        "\u{e9}", "@{Add=", "#TYPE x\n",
+        "AuditDelegate",
+        "AuditEnabled",
+        "Identity",
+        "AccessRights",
+        "Trustee",
+        "DefaultAuditSet",
+        "AuditLogAgeLimit",
+        " : ",
+        ":",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ",",
+        ";",
+        "\n",
+        "\r\n",
+        "\n\n",
+        " ",
+        "…",
+        "...",
+        "true",
+        "null",
+        "1",
+        "-9.99:99:99",
+        "SendAs",
+        "\u{feff}",
+        "\0",
+        "\\",
+        "{\"AuditEnabled\":",
+        "{\"AuditLogAgeLimit\":{\"Ticks\":9223372036854775807}}",
+        "\u{e9}",
+        "@{Add=",
+        "#TYPE x\n",
     ]);
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }

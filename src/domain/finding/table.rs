@@ -317,7 +317,7 @@ impl Cause {
             },
             _ => Row {
                 name: "SEND_AS_AND_SEND_ON_BEHALF",
-                sources: "settings",
+                sources: "settings, feed",
                 severities: "INFO",
                 meaning: "The agent has Send As and Send on Behalf: Exchange uses Send As, so the \
                           mail itself does not name the agent, and only the audit log does.",
@@ -376,6 +376,7 @@ impl Cause {
             },
             Self::ContentExpired => Row {
                 name: "CONTENT_EXPIRED",
+                severities: "WARNING",
                 meaning: "Content was fetched too late: Microsoft keeps it for 7 days, and a part \
                           of the log is missing here.",
                 advice: "Fill the gap with an export: Search-UnifiedAuditLog, or the audit search \
