@@ -15,8 +15,8 @@ pub struct AdminChange {
     /// `ObjectId`, else the parameter `Identity`: what was changed. May be a GUID.
     pub target: String,
     pub failed: bool,
-    /// The parameters that matter, by name; and `Identity`, where it calls the target by
-    /// another name.
+    /// The parameters that matter, by name; and `Identity`, where it is an address and
+    /// `target` is another name.
     pub parameters: Vec<(String, String)>,
 }
 

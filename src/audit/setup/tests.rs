@@ -300,7 +300,8 @@ ben@contoso.com,Ben,UserMailbox,True,False,Owner,Send,SendAs,SendAs,Enabled\r
         .collect();
     assert_eq!(numbers, [3, 4]);
     // blank columns of what was not exported
-    let setup = read("#TYPE x\nPrimarySmtpAddress;AuditEnabled;AuditDelegate\na@b.c;;\n");
+    let columns = "PrimarySmtpAddress;RecipientTypeDetails;AuditEnabled;AuditDelegate";
+    let setup = read(format!("#TYPE x\n{columns}\na@b.c;UserMailbox;;\n"));
     assert_eq!(
         setup.settings.mailboxes[0].audit_delegate,
         Property::NotGiven
