@@ -2,7 +2,7 @@
 
 use super::Inputs;
 use crate::domain::directory::parse_address;
-use crate::domain::settings::{Called, MailboxSettings, Property, RecipientType};
+use crate::domain::settings::{BypassSettings, Called, MailboxSettings, Property, RecipientType};
 use crate::domain::{AdminChange, Mailbox, MailboxKind};
 use foldhash::HashMap;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ pub(super) struct Account<'a> {
     pub registered: Option<MailboxKind>,
     /// The oldest first.
     pub settings: Vec<&'a MailboxSettings>,
+    pub bypasses: Vec<&'a BypassSettings>,
 }
 
 impl<'a> Account<'a> {
@@ -82,6 +83,12 @@ impl<'a> Accounts<'a> {
             let account = accounts.add_called(&mailbox.called);
             accounts.all[account].settings.push(mailbox);
         }
+        let mut bypasses: Vec<&BypassSettings> = inputs.settings.bypasses.iter().collect();
+        bypasses.sort_by(|a, b| a.called.name.cmp(&b.called.name));
+        for bypass in bypasses.into_iter().filter(|one| named(&one.called)) {
+            let account = accounts.add_called(&bypass.called);
+            accounts.all[account].bypasses.push(bypass);
+        }
         accounts
     }
 
@@ -129,6 +136,7 @@ impl<'a> Accounts<'a> {
             name: name.to_owned(),
             registered: None,
             settings: Vec::new(),
+            bypasses: Vec::new(),
         });
         self.all.len() - 1
     }

@@ -2,9 +2,9 @@
 
 use super::View;
 use super::facts::{Fact, State, flags, judge};
+use crate::domain::AdminChange;
 use crate::domain::finding::{Cause, Finding, Severity, Subject};
 use crate::domain::settings::{OrganizationSettings, Property};
-use crate::domain::{AdminChange, Timestamp};
 
 pub(super) fn organization(view: &View<'_>, all: &mut Vec<Finding>) {
     let log = of_organization(
@@ -76,22 +76,10 @@ pub(super) fn push(
 
 /// Is this account exempt?
 pub(super) fn bypass(view: &View<'_>, account: usize) -> State {
-    let settings = view.inputs.settings.bypasses.iter();
-    let settings = settings
-        .filter(|one| {
-            let also = one.called.also.iter().chain([&one.called.name]);
-            let mut names = also.filter(|name| !name.is_empty());
-            names.any(|name| view.accounts.find(name) == Some(account))
-        })
-        .map(|one| (one.captured_at, &one.enabled));
-    let settings: Vec<(Timestamp, &Property<bool>)> = settings.collect();
+    let settings = view.accounts.all[account].bypasses.iter();
+    let settings = settings.map(|one| (one.captured_at, &one.enabled));
     let changes = changes_of(view, account, "Set-MailboxAuditBypassAssociation");
-    judge(flags(
-        settings.into_iter(),
-        changes,
-        "AuditBypassEnabled",
-        false,
-    ))
+    judge(flags(settings, changes, "AuditBypassEnabled", false))
 }
 
 pub(super) fn changes_of<'v, 'a: 'v>(
@@ -99,12 +87,8 @@ pub(super) fn changes_of<'v, 'a: 'v>(
     account: usize,
     operation: &'v str,
 ) -> impl Iterator<Item = &'a AdminChange> + 'v {
-    let changes = view.changes.iter();
-    changes
-        .filter(move |change| {
-            change.account == Some(account) && change.change.operation == operation
-        })
-        .map(|change| change.change)
+    let changes = view.changes_of[account].iter().copied();
+    changes.filter(move |change| change.operation == operation)
 }
 
 pub(super) fn bypasses(view: &View<'_>, all: &mut Vec<Finding>) {

@@ -67,9 +67,14 @@ struct View<'a> {
     accounts: Accounts<'a>,
     /// Those that took effect, by time.
     changes: Vec<Change<'a>>,
+    /// The same, by account.
+    changes_of: Vec<Vec<&'a AdminChange>>,
     permissions: Permissions<'a>,
     /// By account.
     agents: Vec<Agents>,
+    persons: Vec<usize>,
+    /// By account: see [`View::may_be_agent`].
+    may_be_agent: Vec<bool>,
 }
 
 /// Who sends from a shared mailbox.
@@ -92,24 +97,53 @@ impl<'a> View<'a> {
             .iter()
             .map(|pair| (accounts.add(&pair.mailbox), accounts.add(&pair.agent)))
             .collect();
-        let agents = (0..accounts.all.len())
-            .map(|mailbox| {
-                let mut agents = permissions.agents(mailbox, &accounts);
-                let seen = observed.iter().filter(|(of, _)| *of == mailbox);
-                agents.known.extend(seen.map(|(_, agent)| agent));
-                agents.known.sort_unstable();
-                agents.known.dedup();
-                agents.is_open |= agents.known.is_empty();
-                agents
-            })
+        let all = 0..accounts.all.len();
+        let mut agents: Vec<Agents> = all
+            .clone()
+            .map(|mailbox| permissions.agents(mailbox, &accounts))
             .collect();
-        Self {
+        for (mailbox, agent) in observed {
+            agents[mailbox].known.push(agent);
+        }
+        for agents in &mut agents {
+            agents.known.sort_unstable();
+            agents.known.dedup();
+            agents.is_open |= agents.known.is_empty();
+        }
+        let mut changes_of = vec![Vec::new(); accounts.all.len()];
+        for change in &changes {
+            if let Some(account) = change.account {
+                changes_of[account].push(change.change);
+            }
+        }
+        let mut view = Self {
             inputs: *inputs,
+            persons: all.filter(|&one| accounts.all[one].is_person()).collect(),
+            may_be_agent: Vec::new(),
             accounts,
             changes,
+            changes_of,
             permissions,
             agents,
+        };
+        view.may_be_agent = view.possible_agents();
+        view
+    }
+
+    fn possible_agents(&self) -> Vec<bool> {
+        let is_shared = |account: usize| self.accounts.all[account].is_shared();
+        let is_open = |mailbox: usize| self.agents[mailbox].is_open;
+        let anybody = self.shared().next().is_none() || self.shared().any(is_open);
+        let mut possible = vec![anybody; self.accounts.all.len()];
+        for mailbox in self.shared() {
+            for &agent in &self.agents[mailbox].known {
+                possible[agent] = true;
+            }
         }
+        for (account, possible) in possible.iter_mut().enumerate() {
+            *possible &= !is_shared(account);
+        }
+        possible
     }
 
     fn shared(&self) -> impl Iterator<Item = usize> {
@@ -123,28 +157,23 @@ impl<'a> View<'a> {
         if !agents.is_open {
             return agents.known.clone();
         }
-        let persons = 0..self.accounts.all.len();
-        persons
-            .filter(|account| {
-                agents.known.contains(account) || self.accounts.all[*account].is_person()
-            })
-            .collect()
+        let is_person = |account: &&usize| self.accounts.all[**account].is_person();
+        let others = agents.known.iter().filter(|account| !is_person(account));
+        self.persons.iter().chain(others).copied().collect()
     }
 
     /// The shared mailboxes that it may send from, if it is an agent.
     fn mailboxes_of(&self, agent: usize) -> impl Iterator<Item = usize> {
         self.shared().filter(move |&mailbox| {
             let agents = &self.agents[mailbox];
-            mailbox != agent && (agents.is_open || agents.known.contains(&agent))
+            mailbox != agent && (agents.is_open || agents.known.binary_search(&agent).is_ok())
         })
     }
 
     /// As far as anybody knows. Not a shared mailbox, and not a person of whom it is known
     /// that there is no shared mailbox to send from.
     fn may_be_agent(&self, account: usize) -> bool {
-        let is_shared = self.accounts.all[account].is_shared();
-        !is_shared
-            && (self.shared().next().is_none() || self.mailboxes_of(account).next().is_some())
+        self.may_be_agent[account]
     }
 
     fn name(&self, account: usize) -> String {

@@ -3,24 +3,27 @@
 use super::View;
 use super::facts::MAX_CLUES;
 use super::sides::{listed, some_of};
+use crate::domain::Timestamp;
 use crate::domain::finding::{Cause, Clue, Finding, Severity, Source, Subject};
 use crate::domain::settings::OrganizationSettings;
 
 pub(super) fn findings(view: &View<'_>, all: &mut Vec<Finding>) {
     for mailbox in view.shared() {
-        let Some((region, clue)) = region(view, mailbox) else {
+        let Some((region, at)) = told(view, mailbox) else {
             all.extend(not_told(view, mailbox));
             continue;
         };
+        let clue = shown(view, mailbox, region, at);
         let agents = view.agents_of(mailbox).into_iter();
         let elsewhere: Vec<(usize, Clue)> = agents
             .filter(|agent| !view.permissions.is_on_behalf_only(mailbox, *agent))
+            .filter(|agent| *agent != mailbox)
             .filter_map(|agent| {
-                let (other, clue) = self::region(view, agent)?;
-                (agent != mailbox && other != region).then_some((agent, clue))
+                let (other, at) = told(view, agent)?;
+                (other != region).then(|| (agent, shown(view, agent, other, at)))
             })
             .collect();
-        let known = |agent: usize| view.agents[mailbox].known.contains(&agent);
+        let known = |agent: usize| view.agents[mailbox].known.binary_search(&agent).is_ok();
         let (pairs, others): (Vec<_>, Vec<_>) =
             elsewhere.into_iter().partition(|(agent, _)| known(*agent));
         for (agent, other) in pairs {
@@ -52,17 +55,21 @@ pub(super) fn findings(view: &View<'_>, all: &mut Vec<Finding>) {
     }
 }
 
-fn region<'a>(view: &View<'a>, account: usize) -> Option<(&'a str, Clue)> {
+/// The region of a mailbox, and when it was there.
+fn told<'a>(view: &View<'a>, account: usize) -> Option<(&'a str, Timestamp)> {
     let mailbox = &view.accounts.all[account];
     let (settings, told) = mailbox.latest(|settings| &settings.region)?;
-    let region = told.known()?;
-    let clue = Clue {
-        source: Source::Settings {
-            captured_at: settings.captured_at,
-        },
-        says: format!("MailboxRegion of {} is {region}", mailbox.name),
-    };
-    Some((region, clue))
+    Some((told.known()?, settings.captured_at))
+}
+
+fn shown(view: &View<'_>, account: usize, region: &str, captured_at: Timestamp) -> Clue {
+    Clue {
+        source: Source::Settings { captured_at },
+        says: format!(
+            "MailboxRegion of {} is {region}",
+            view.accounts.all[account].name
+        ),
+    }
 }
 
 /// Where there are several regions, that of a shared mailbox must be known.

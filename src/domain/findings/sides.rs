@@ -221,8 +221,7 @@ pub(super) fn findings(view: &View<'_>, all: &mut Vec<Finding>) {
         let kind = view.accounts.all[account].kind();
         if view.accounts.all[account].is_shared() || kind.is_none() {
             let state = mailbox_sides[account].clone();
-            let sides = agents_beside(view, account, &agent_sides);
-            mailbox_side(view, account, state, &sides, all);
+            mailbox_side(view, account, state, &agent_sides, all);
         }
         if view.may_be_agent(account) && (view.accounts.all[account].is_person() || kind.is_none())
         {
@@ -254,7 +253,7 @@ fn mailbox_side(
     view: &View<'_>,
     account: usize,
     state: State,
-    agents: &[(usize, Side)],
+    agent_sides: &[State],
     all: &mut Vec<Finding>,
 ) {
     let subject = Subject::Mailbox(view.name(account));
@@ -262,7 +261,8 @@ fn mailbox_side(
     let cannot_be_told = matches!(state, State::CannotTell(_));
     match state {
         State::Bad(clues) if is_shared => {
-            let (severity, more) = made_up_by_agents(view, agents);
+            let agents = agents_beside(view, account, agent_sides);
+            let (severity, more) = made_up_by_agents(view, &agents);
             let mut finding = Finding::new(
                 Cause::SharedSendAsNotAudited,
                 severity,

@@ -98,6 +98,10 @@ fn a_bypass() {
     let operation = "Set-MailboxAuditBypassAssociation";
     let off = change(11, operation, ANNA, &[("AuditBypassEnabled", "False")]);
     assert_eq!(case.change(off).found(), [""; 0]);
+    // nothing else is known
+    let mut alone = Case::default();
+    alone.settings.bypasses = vec![bypass(ANNA, true), bypass(BEN, false)];
+    alone.repaired_by("ERROR AUDIT_BYPASSED anna@contoso.com", &[command]);
     // of somebody who sends from no shared mailbox
     let on = change(
         11,
@@ -275,4 +279,22 @@ fn names_cannot_leave_their_quotes() {
     let command =
         "Set-Mailbox -Identity 'o''brien{agent}@contoso.com' -AuditLogAgeLimit 90.00:00:00";
     assert_eq!(case.only().remedy.commands, [command]);
+}
+
+/// Work that grows with accounts times changes or bypasses would not come to an end.
+#[test]
+fn a_large_tenant() {
+    let names: Vec<String> = (0..20_000).map(|n| format!("a{n}@contoso.com")).collect();
+    let mut case = Case::with(vec![shared_broken()]);
+    for (n, name) in (0..).zip(&names) {
+        case.settings.mailboxes.push(agent(name));
+        case.settings.bypasses.push(bypass(name, n == 7));
+        let on = [("AuditBypassEnabled", "True")];
+        let off = [("AuditBypassEnabled", "False")];
+        let of = if n == 11 { &on } else { &off };
+        case.changes
+            .push(change(n, "Set-MailboxAuditBypassAssociation", name, of));
+    }
+    let found = case.found();
+    assert_eq!(found.len(), 4, "{found:?}");
 }
