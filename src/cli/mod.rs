@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the command failed or its answer is "no", 2 it was called wrongly.
 //! Answers go to standard output, everything else to standard error.
 
+mod check_setup;
 mod client;
 mod coverage;
 mod demo;
@@ -51,6 +52,9 @@ From an audit export to the answer (no server needed: a SQLite file, ./sentby.db
   sentby lookup --tenant GUID '<message-id@mail.contoso.com>'
   sentby explain --tenant GUID '<message-id@mail.contoso.com>'
 
+Why is there no answer? What the PowerShell checks print, and the audit export, tell:
+  sentby check-setup mailboxes.json organization.json AuditLog.csv
+
 As a service:
   sentby serve
   sentby lookup --server http://127.0.0.1:50051 --tenant GUID '<message-id@…>'
@@ -76,6 +80,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Verify(verify::Verify),
     Watch(watch::Watch),
+    CheckSetup(check_setup::CheckSetup),
 }
 
 /// How a command ended, short of an error.
@@ -119,6 +124,7 @@ impl Command {
         let (role, settings) = match self {
             Self::Demo(demo) => return demo.config(),
             Self::Simulate(_) => return simulate::Simulate::config(),
+            Self::CheckSetup(_) => return check_setup::CheckSetup::config(),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
@@ -154,6 +160,7 @@ impl Command {
             Self::Simulate(simulate) => simulate.run(),
             Self::Verify(verify) => verify.run(config).await,
             Self::Watch(watch) => watch.run(config).await,
+            Self::CheckSetup(check) => check.run(),
         }
     }
 }
@@ -247,6 +254,10 @@ mod tests {
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
             "sentby verify",
+            "sentby check-setup",
+            "sentby check-setup --shared nobody f",
+            "sentby check-setup --captured-at yesterday f",
+            "sentby check-setup --tenant x f",
             "sentby quarantine",
             "sentby quarantine list",
             &format!("sentby quarantine list --tenant {TENANT} x"),
@@ -262,6 +273,7 @@ mod tests {
             "sentby migrate --database postgres://h/d --reader bi",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",
+            "sentby check-setup --json --shared a@b.c --captured-at 2026-03-01 f -",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
             &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),

@@ -16,6 +16,8 @@
 //! | quarantine | [`quarantine`] |
 //! | bucket, summary | [`summary`] |
 //! | window, what is covered, gap | [`coverage`], [`intervals`], [`lag`] |
+//! | audit settings; what is wrong with them | [`settings`], [`finding`] |
+//! | the rule: `findings(inputs)` | [`findings`](mod@findings) |
 
 pub mod actor;
 pub mod admin_change;
@@ -27,6 +29,8 @@ pub mod directory;
 pub mod evidence;
 pub mod explain;
 pub mod feed;
+pub mod finding;
+pub mod findings;
 pub mod identity;
 pub mod intervals;
 pub mod lag;
@@ -35,6 +39,7 @@ pub mod merge;
 pub mod message;
 pub mod quarantine;
 pub mod send_event;
+pub mod settings;
 pub mod summary;
 pub mod tenant;
 pub mod time;
@@ -48,6 +53,8 @@ pub use coverage::{Absence, Clock, Coverage, Gap, Window};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
 pub use feed::{Change, ChangeKind, Commit, FeedPosition};
+pub use finding::{Cause, Clue, Finding, Severity};
+pub use findings::findings;
 pub use identity::Identity;
 pub use intervals::Intervals;
 pub use lag::Lag;
@@ -56,5 +63,6 @@ pub use merge::{Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};
 pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord};
 pub use send_event::{Operation, SendEvent, Side};
+pub use settings::Settings;
 pub use tenant::{Generation, Readiness, Revision, Tenant, TenantId};
 pub use time::{TimeRange, Timestamp};

@@ -10,5 +10,6 @@ mod coverage;
 mod listing;
 mod memory;
 mod serving;
+mod setup;
 mod simulated;
 mod watching;
