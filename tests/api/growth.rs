@@ -1,7 +1,7 @@
 //! How SummarizeAgents grows with the number of messages. Not a test but a measurement, on
 //! Postgres, which takes some minutes and 6 GB of disk:
 //!
-//! `SENTBY_TEST_SECONDS=3600 tests/run --test api growth -- --ignored --nocapture`
+//! `tests/run --test api growth -- --ignored --nocapture`
 
 use super::server::{TestServer, timestamp};
 use crate::support::{
