@@ -40,6 +40,7 @@ LOST = {"FEED_POSITION_EXPIRED", "FEED_GENERATION_CHANGED", "FEED_POSITION_AHEAD
 AGAIN = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}  # the last one is our own, of a dead stream
 KEEPALIVE = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 10_000),
              ("grpc.http2.max_pings_without_data", 0), ("grpc.use_local_subchannel_pool", 1)]
+SEVERAL = [("grpc.default_authority", "sentby")]  # of several addresses gRPC would make a name that is none
 WALK_SECONDS = 10  # then the other tenants have their turn
 
 
@@ -188,7 +189,7 @@ def main():
         try:
             with psycopg.connect(asked.database, autocommit=True, connect_timeout=10, keepalives_idle=20,
                                  keepalives_interval=5, keepalives_count=3, tcp_user_timeout=30_000) as db, \
-                    grpc.insecure_channel(asked.server, KEEPALIVE) as channel:
+                    grpc.insecure_channel(asked.server, KEEPALIVE + ("," in asked.server) * SEVERAL) as channel:
                 db.execute("SET idle_in_transaction_session_timeout = '30s'")  # one that is cut off leaves no lock behind
                 db.execute(TABLES)
                 merger = Merger(db, channel, [str(tenant) for tenant in asked.tenants], asked.checkpoint)
@@ -200,7 +201,7 @@ def main():
         except (psycopg.OperationalError, Elsewhere) as error:  # committed or not: the stored position knows
             what = error
         wait = min(2 * wait, 30) if not (merger and merger.has_moved) else 1
-        print(f"again in {wait} s or a little more: {what}", file=sys.stderr, flush=True)
+        print(f"again in {wait} s or a little more: {' '.join(str(what).split())}", file=sys.stderr, flush=True)
         time.sleep(wait * random.uniform(1, 1.5))
 
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod merger;
+mod merger_faults;
 mod merger_stage;
 
 use std::{

@@ -153,6 +153,25 @@ impl Stage {
         row.fetch_optional(&mut self.sql).await.expect("read")
     }
 
+    /// Until the merger is in the middle of a walk of this tenant.
+    pub async fn is_walking(&mut self, merger: &mut Merger, tenant: TenantId) {
+        let until = Instant::now() + PATIENCE;
+        let sql = format!(
+            "SELECT count(*) > 0 FROM {}.sentby_position \
+             WHERE tenant_id = $1 AND revision IS NULL AND resume_token <> ''",
+            self.merger_schema
+        );
+        loop {
+            let found = sqlx::query_scalar(AssertSqlSafe(sql.as_str())).bind(tenant.0);
+            if found.fetch_one(&mut self.sql).await.expect("read") {
+                return;
+            }
+            merger.assert_alive();
+            assert!(Instant::now() < until, "no walk\n{}", merger.said());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Until the merger has all that is committed by now.
     pub async fn caught_up(&mut self, merger: &mut Merger) {
         let until = Instant::now() + PATIENCE;
