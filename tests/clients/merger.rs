@@ -219,12 +219,12 @@ async fn a_merger_with_a_mistake_is_caught() {
         ("no sweep", "AND walk <> %s\"", "AND walk <> %s AND false\""),
         (
             "no delete",
-            "ANY(%s::uuid[])\",\n",
-            "ANY(%s::uuid[]) AND false\",\n",
+            "message_key = ANY(%s::uuid[])\"",
+            "message_key = ANY(%s::uuid[]) AND false\"",
         ),
         (
             "old revisions win",
-            "WHERE old.walk <> new.walk OR",
+            "WHERE old.walk <> excluded.walk OR",
             "WHERE",
         ),
         (

@@ -18,7 +18,7 @@ use crate::{
     merger_stage::{AGENTS, Merger, Stage, script},
     support::{
         process::Server,
-        records::{Record, SUPPORT},
+        records::{Record, SUPPORT, guid},
         wire::{Flow, Wire},
     },
 };
@@ -154,11 +154,16 @@ impl Play {
         let (day, minute) = (1 + message / 1_440 % 28, message % 60);
         let hour = message / 60 % 24;
         let time = format!("2026-03-{day:02}T{hour:02}:{minute:02}:{second:02}");
-        let message = format!("M{message:06}@contoso.com");
+        let id_of_message = format!("M{message:06}@contoso.com");
+        let record = match self.random.below(10) {
+            0 => Record::plain(id, agent, &id_of_message, &time),
+            1..5 => Record::agent_side(id, agent, &id_of_message, &time),
+            _ => Record::mailbox_side(id, agent, &id_of_message, &time),
+        };
         match self.random.below(10) {
-            0 => Record::plain(id, agent, &message, &time),
-            1..5 => Record::agent_side(id, agent, &message, &time),
-            _ => Record::mailbox_side(id, agent, &message, &time),
+            0 => record.set("Item", serde_json::json!({"Id": "Unknown"})), // it has no id
+            1..4 => record.set("TokenObjectId", guid(agent)),
+            _ => record,
         }
     }
 
