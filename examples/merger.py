@@ -23,8 +23,8 @@ CREATE TABLE IF NOT EXISTS sentby_message (
 CREATE TABLE IF NOT EXISTS sentby_position (
     tenant_id uuid PRIMARY KEY, walk bigint NOT NULL, -- the number of the last walk over the whole range
     resume_token text NOT NULL, revision bigint) -- NULL: the walk is under way, and the token is the walk's"""
-COLUMNS = ("tenant_id message_key message_id verdict basis agent agent_object_id mailbox sent_at confirmed contradicted "
-           "candidates revision walk").split()
+COLUMNS = ("tenant_id message_key message_id verdict basis agent agent_object_id mailbox sent_at confirmed "
+           "contradicted candidates revision walk").split()
 # In one life of a tenant no message comes older than it came before, so to compare revisions is but a second lock on
 # the door. A new walk replaces every row: it may be the first of a new life, in which revisions begin again.
 UPSERT = f"""INSERT INTO sentby_message AS old ({", ".join(COLUMNS)})
@@ -49,7 +49,8 @@ class Merger:
         # no generated code: the server itself tells what its messages look like
         pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         self.type = lambda name: message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
-        self.status, self.info, self.channel = self.type("google.rpc.Status"), self.type("google.rpc.ErrorInfo"), channel
+        self.channel = channel
+        self.status, self.info = self.type("google.rpc.Status"), self.type("google.rpc.ErrorInfo")
 
     def run(self, once):
         while True:
