@@ -10,7 +10,7 @@
 //! run, of some five minutes, which prints what it did:
 //!
 //! ```text
-//! SENTBY_TEST_ROUNDS=400 tests/run --test clients many_faults -- --nocapture
+//! SENTBY_TEST_ROUNDS=180 tests/run --test clients many_faults -- --nocapture
 //! ```
 
 use crate::{
