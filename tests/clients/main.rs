@@ -1,8 +1,14 @@
-//! A client that is not ours, against the program as it is started: Python's grpcio, by
-//! reflection. It shows what our own client cannot: that nothing of ours is needed to call us.
+//! Clients that are not ours, against the program as it is started: Python's grpcio, by
+//! reflection. They show what our own client cannot: that nothing of ours is needed to call us.
+//!
+//! `merger_faults.rs` tells how to run the merger through many faults for long.
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod merger;
+mod merger_faults;
+mod merger_stage;
 
 use std::{
     ffi::OsString,

@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod records;
 pub mod redis;
 pub mod resp;
+pub mod wire;
 
 use sentby::{
     app::App,

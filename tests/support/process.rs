@@ -146,18 +146,28 @@ impl Server {
 
     /// Stops it as a service manager does, with SIGTERM; its exit code.
     pub fn stop(mut self) -> Option<i32> {
-        // by the shell's own kill: a program of that name is not everywhere
-        let kill = format!("kill -TERM {}", self.process.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status();
-        assert!(sent.expect("a shell").success());
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.process.try_wait().expect("a child") {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "it does not end");
-            thread::sleep(Duration::from_millis(20));
+        terminate(&mut self.process)
+    }
+}
+
+/// Asks a process to end, with SIGTERM; its exit code.
+pub fn terminate(process: &mut Child) -> Option<i32> {
+    // by the shell's own kill: a program of that name is not everywhere
+    let kill = format!("kill -TERM {}", process.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.expect("a shell").success());
+    ended(process)
+}
+
+/// Waits for the end of a process; its exit code.
+pub fn ended(process: &mut Child) -> Option<i32> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = process.try_wait().expect("a child") {
+            return status.code();
         }
+        assert!(Instant::now() < until, "it does not end");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

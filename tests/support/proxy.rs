@@ -71,15 +71,26 @@ async fn accept(
     mode: Arc<watch::Sender<Mode>>,
     mut random: Random,
 ) {
-    let mut connections = JoinSet::new(); // end with this task
+    each_connection(listener, |client| {
+        connection(client, redis, mode.subscribe(), Random(random.next()))
+    })
+    .await;
+}
+
+/// Serves every connection until it ends; they all end with this.
+pub async fn each_connection<F>(listener: TcpListener, mut serve: impl FnMut(TcpStream) -> F)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
             continue;
         };
-        let (mode, random) = (mode.subscribe(), Random(random.next()));
+        let served = serve(client);
         connections.spawn(async move {
             // an error is the end of the connection, and that is all
-            let _ = connection(client, redis, mode, random).await;
+            let _ = served.await;
         });
         while connections.try_join_next().is_some() {}
     }
