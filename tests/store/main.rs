@@ -9,6 +9,7 @@ mod kept;
 mod lessons;
 mod order;
 mod plans;
+mod readers;
 mod register;
 mod rows;
 mod schema;
