@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod feed;
+mod hints;
 mod joined;
 mod kept;
 mod lessons;
