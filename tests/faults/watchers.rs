@@ -189,6 +189,10 @@ impl Watcher {
         });
         self.responses += 1;
         copy.take(response);
+        assert!(
+            self.repeats() <= self.forgotten,
+            "nothing comes again by itself"
+        );
     }
 
     /// A reader that does not keep the token in one transaction with what came with it.
