@@ -138,7 +138,7 @@ async fn write(scene: Arc<Scene>, writer: u32, wanted: usize, mut random: Random
     let mut number = writer * 1_000_000;
     while scene.kept.load(Relaxed) < wanted {
         let tenant = *random.pick(&scene.tenants);
-        let most = 4.max(wanted / 2_000) as u64;
+        let most = 4.max(wanted / 500) as u64;
         let batch = batch(
             most,
             &mut number,

@@ -31,7 +31,7 @@ use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 /// Ingests in the suite, each of which is read by all methods.
-const PAIRS: usize = 2_500;
+const PAIRS: usize = 2_000;
 const WORKERS: u32 = 6;
 const TENANTS: u32 = 3;
 /// Within this a read answers, or says that it cannot be that new. A store that is too busy is
