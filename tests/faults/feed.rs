@@ -368,8 +368,7 @@ async fn settle(scene: &Scene, readers: &mut JoinSet<Watcher>) {
     }
 }
 
-/// Two of each kind for single tenants, and for all of them one that keeps every token and
-/// two that do not.
+/// Four of one tenant each, and three of all of them; some of both kinds lose tokens.
 fn watchers(scene: &Arc<Scene>, random: &mut Random) -> Vec<Watcher> {
     let all = &scene.tenants[..];
     let of = [&all[..1], &all[1..2], &all[1..2], &all[2..3], all, all, all];

@@ -1,7 +1,7 @@
 //! Hints of Postgres between processes: they come, they may be nonsense, they outlive their
 //! connection; and what no hint tells is found all the same.
 
-use super::support::{OTHER_TENANT, TENANT, register};
+use super::support::{OTHER_TENANT, TENANT, TestDb, register};
 use sentby::{
     app::{
         App,
@@ -20,8 +20,6 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-
-use super::support::TestDb;
 
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
