@@ -21,7 +21,7 @@ use std::{
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
 /// How often it is asked. It is also how late a commit of another process is seen where no hint
@@ -112,17 +112,21 @@ impl Newest {
         let mut listening = JoinSet::new(); // ends with this task
         listening.spawn(Arc::clone(&self).listen_on());
         let mut hinted = None;
+        let mut all_due = Instant::now() + POLL;
         while let Some(tenants) = self.to_ask(hinted) {
-            let asked = self.ask(&tenants).await;
-            if let Err(error) = &asked
-                && self.is_current()
-            {
-                tracing::warn!(%error, "watchers wait: the store does not tell what is new");
+            // a hint about others is no answer of the store
+            if !tenants.is_empty() {
+                self.ask(&tenants).await;
             }
-            self.is_current.store(asked.is_ok(), Relaxed);
-            hinted = match timeout(POLL, self.hint.notified()).await {
-                Ok(()) => Some(std::mem::take(&mut *lock(&self.hinted))),
-                Err(_) => None,
+            let hint = timeout_at(all_due, self.hint.notified()).await;
+            let some = std::mem::take(&mut *lock(&self.hinted));
+            // hints that never end must not keep the others from being asked about
+            hinted = match hint {
+                Ok(()) if Instant::now() < all_due => Some(some),
+                _ => {
+                    all_due = Instant::now() + POLL;
+                    None
+                }
             };
         }
     }
@@ -159,7 +163,17 @@ impl Newest {
         (!watched.is_empty()).then_some(those)
     }
 
-    async fn ask(&self, tenants: &[TenantId]) -> Result<()> {
+    async fn ask(&self, tenants: &[TenantId]) {
+        let asked = self.look(tenants).await;
+        if let Err(error) = &asked
+            && self.is_current()
+        {
+            tracing::warn!(%error, "watchers wait: the store does not tell what is new");
+        }
+        self.is_current.store(asked.is_ok(), Relaxed);
+    }
+
+    async fn look(&self, tenants: &[TenantId]) -> Result<()> {
         for some in tenants.chunks(ASKED) {
             let found = self.store.revisions(some).await?;
             let watched = lock(&self.watched);

@@ -7,7 +7,7 @@ mod reader;
 use super::{
     Hints, Result, StoreError, queries,
     rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
-    sql::{Engine, SqlStore},
+    sql::{Engine, MOST_HELD, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
 pub(super) use reader::grant_reader;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 /// Apart, so that writers that wait for each other never keep readers and health waiting.
 const READERS: u32 = 6;
 const WRITERS: u32 = 12;
-const LOOKUPS: u32 = 4;
+const LOOKUPS: u32 = MOST_HELD;
 /// One listens, one tells.
 const HINTS: u32 = 2;
 

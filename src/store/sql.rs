@@ -26,6 +26,7 @@ use async_trait::async_trait;
 pub(super) use engine::Engine;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use held::Held;
+pub(super) use held::MOST as MOST_HELD;
 use sqlx::{
     ConnectOptions as _, Encode, Executor, FromRow, IntoArguments, Pool, Type, query, query_as,
     query_scalar,

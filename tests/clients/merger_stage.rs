@@ -251,6 +251,7 @@ impl Stage {
             validate_only: false,
             request_id: None,
             source: String::new(),
+            window: None,
         };
         let done = self.app.ingest_audit_batch(batch).await.expect("ingested");
         assert_eq!(done.receipt.problems, [], "every record is one");

@@ -1,12 +1,17 @@
 //! A broken cache means slower, never wrong: the program with Redis, while Redis freezes, dies,
-//! forgets, refuses and lies. Needs Postgres and Redis, which tests/run starts.
+//! forgets, refuses and lies. The feed leaves nothing out, while the program is killed and its
+//! watchers are cut off. What was ingested is read at once, through another process. Needs
+//! Postgres and Redis, which tests/run starts.
 //!
-//! `SENTBY_TEST_LOOKUPS` sets how many lookups each case makes, `SENTBY_TEST_SEED` what is random.
-//! The long runs, which print what they measured:
+//! `SENTBY_TEST_LOOKUPS` sets how many lookups each case makes, `SENTBY_TEST_CHANGES` how many
+//! changes the feed has, `SENTBY_TEST_PAIRS` how many ingests are read at once, and
+//! `SENTBY_TEST_SEED` what is random. The long runs, which print what they measured:
 //!
 //! ```text
 //! SENTBY_TEST_LOOKUPS=20000 tests/run --test faults lookups   -- --nocapture --test-threads 1
 //! SENTBY_TEST_LOOKUPS=1000000 tests/run --test faults freshness -- --nocapture --test-threads 1
+//! SENTBY_TEST_CHANGES=100000 tests/run --test faults feed -- --nocapture
+//! SENTBY_TEST_PAIRS=100000 tests/run --test faults pairs -- --nocapture --test-threads 1
 //! ```
 
 #![allow(clippy::too_many_lines)] // tables of cases are long
@@ -17,25 +22,31 @@ mod support;
 mod cluster;
 mod debts;
 mod fault;
+mod feed;
 mod freshness;
 mod history;
 mod lookups;
+mod pairs;
 mod players;
 mod stage;
 mod tenants;
 mod truth;
+mod watchers;
+
+/// A number that the environment may set.
+fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let set = std::env::var(name).ok()?;
+    let number = set.parse().ok();
+    Some(number.unwrap_or_else(|| panic!("{name} is a number")))
+}
 
 /// How many lookups a case makes.
 fn count_of_lookups(default: usize) -> usize {
-    let set = std::env::var("SENTBY_TEST_LOOKUPS").ok();
-    set.map_or(default, |n| {
-        n.parse().expect("SENTBY_TEST_LOOKUPS is a number")
-    })
+    set("SENTBY_TEST_LOOKUPS").unwrap_or(default)
 }
 
 /// What the randomness of a case begins with; it is printed with the outcome.
 fn seed() -> u64 {
-    let set = std::env::var("SENTBY_TEST_SEED").ok();
     let random = || uuid::Uuid::new_v4().as_u64_pair().0 >> 32;
-    set.map_or_else(random, |n| n.parse().expect("SENTBY_TEST_SEED is a number"))
+    set("SENTBY_TEST_SEED").unwrap_or_else(random)
 }

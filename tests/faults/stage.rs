@@ -21,16 +21,19 @@ pub struct Replica {
 
 impl Replica {
     pub fn start(db: &TestDb, cache: &str) -> Self {
-        let database = database(&db.config.database);
+        Self::start_on(&database(&db.config.database), cache)
+    }
+
+    pub fn start_on(database: &str, cache: &str) -> Self {
         Self {
-            server: Server::start_with(&database, &["--cache", cache]),
+            server: Server::start_with(database, &["--cache", cache]),
         }
     }
 
     /// A connection of its own.
     pub async fn client(&self) -> Client {
-        let endpoint = Channel::from_shared(self.server.url.clone()).expect("a URI");
-        Client(endpoint.connect().await.expect("connected"))
+        let client = Client::connect(self.server.url.clone()).await;
+        client.expect("connected")
     }
 
     /// It still runs, and ends as it should.
@@ -44,14 +47,27 @@ impl Replica {
 pub struct Client(Channel);
 
 impl Client {
+    pub async fn connect(url: String) -> Result<Self, tonic::transport::Error> {
+        let endpoint = Channel::from_shared(url).expect("a URI");
+        Ok(Self(endpoint.connect().await?))
+    }
+
+    pub fn attributions(&self) -> AttributionServiceClient<Channel> {
+        AttributionServiceClient::new(self.0.clone())
+    }
+
+    pub fn tenants(&self) -> TenantServiceClient<Channel> {
+        TenantServiceClient::new(self.0.clone())
+    }
+
     pub async fn register(&self, tenant: TenantId) {
         let request = pb::RegisterTenantRequest {
             tenant_id: tenant.to_string(),
             consented_at: Some("2026-01-01T00:00:00Z".parse().expect("a time")),
             ..Default::default()
         };
-        let mut tenants = TenantServiceClient::new(self.0.clone());
-        tenants.register_tenant(request).await.expect("registered");
+        let registered = self.tenants().register_tenant(request).await;
+        registered.expect("registered");
     }
 
     pub async fn post(
@@ -84,8 +100,7 @@ impl Client {
             at_least_revision,
             ..Default::default()
         };
-        let mut attributions = AttributionServiceClient::new(self.0.clone());
-        let answered = attributions.lookup_attributions(request).await?;
+        let answered = self.attributions().lookup_attributions(request).await?;
         Ok(answered.into_inner().attributions)
     }
 
@@ -102,8 +117,7 @@ impl Client {
             at_least_revision,
             ..Default::default()
         };
-        let mut attributions = AttributionServiceClient::new(self.0.clone());
-        match attributions.get_attribution(request).await {
+        match self.attributions().get_attribution(request).await {
             Ok(answered) => Ok(answered.into_inner().attribution.expect("an attribution")),
             Err(status) if status.code() == tonic::Code::NotFound => Ok(pending(message_id)),
             Err(status) => Err(status),

@@ -4,12 +4,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod feed;
+mod hints;
 mod joined;
 mod kept;
 mod ledger;
 mod lessons;
 mod order;
 mod plans;
+mod readers;
 mod register;
 mod rows;
 mod schema;

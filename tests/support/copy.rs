@@ -17,6 +17,14 @@ pub struct Copy {
 }
 
 impl Copy {
+    /// Nothing, and the first response has to begin with the first revision.
+    pub fn of_nothing() -> Self {
+        Self {
+            revision: Some(0),
+            ..Self::default()
+        }
+    }
+
     /// What a walk over the whole range has listed, and its `watch_token`.
     pub fn of_walk(rows: Vec<Attribution>, token: String) -> Self {
         let rows = rows.into_iter().map(|row| (row.message_key.clone(), row));

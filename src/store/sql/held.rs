@@ -6,40 +6,78 @@
 use sqlx::{Database, Pool, pool::PoolConnection};
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-/// Connections that are held at most.
-const MOST: usize = 4;
+/// Connections that are used or held at most. The pool has them, so whoever has a turn finds
+/// one here or gets one there.
+pub(in crate::store) const MOST: u32 = 4;
 /// One that was not used for so long goes back to the pool, which asks it.
 const TRUSTED: Duration = Duration::from_secs(1);
 
 pub(super) struct Held<E: Database> {
     pool: Pool<E>,
     held: Mutex<Vec<(PoolConnection<E>, Instant)>>,
+    /// Callers wait here and not in the pool, to which a connection that is kept never comes back.
+    turns: Arc<Semaphore>,
+}
+
+/// A connection, and the turn of whoever uses it.
+pub(super) struct Lease<E: Database> {
+    connection: PoolConnection<E>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl<E: Database> Deref for Lease<E> {
+    type Target = E::Connection;
+
+    fn deref(&self) -> &E::Connection {
+        &self.connection
+    }
+}
+
+impl<E: Database> DerefMut for Lease<E> {
+    fn deref_mut(&mut self) -> &mut E::Connection {
+        &mut self.connection
+    }
 }
 
 impl<E: Database> Held<E> {
     pub(super) fn new(pool: Pool<E>) -> Self {
-        let held = Mutex::default();
-        Self { pool, held }
+        let turns = Arc::new(Semaphore::new(MOST as usize));
+        Self {
+            pool,
+            held: Mutex::default(),
+            turns,
+        }
     }
 
     /// One that was just used, else one of the pool. It is gone unless it is kept again.
-    pub(super) async fn take(&self) -> Result<PoolConnection<E>, sqlx::Error> {
+    pub(super) async fn take(&self) -> Result<Lease<E>, sqlx::Error> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = timeout(self.pool.options().get_acquire_timeout(), turn).await;
+        let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
         let last = self.held().pop();
-        match last.filter(|(_, used)| used.elapsed() < TRUSTED) {
-            Some((connection, _)) => Ok(connection),
-            None => self.pool.acquire().await,
-        }
+        let connection = match last.filter(|(_, used)| used.elapsed() < TRUSTED) {
+            Some((connection, _)) => connection,
+            None => self.pool.acquire().await?,
+        };
+        Ok(Lease {
+            connection,
+            _turn: turn,
+        })
     }
 
-    pub(super) fn keep(&self, connection: PoolConnection<E>) {
-        let mut held = self.held();
-        if held.len() < MOST {
-            held.push((connection, Instant::now()));
-        }
+    pub(super) fn keep(&self, lease: Lease<E>) {
+        let Lease { connection, _turn } = lease;
+        self.held().push((connection, Instant::now()));
     }
 
     /// One of them was broken: so the others may be.
