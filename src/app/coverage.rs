@@ -55,7 +55,8 @@ pub enum Looked {
 /// What the answer of a range tells about what may be missing in it.
 #[derive(Clone, Debug, Default)]
 pub struct RangeCoverage {
-    pub complete_through: Option<Timestamp>,
+    /// Send times of the tenant.
+    pub complete: Option<TimeRange>,
     pub gaps: Vec<Gap>,
     pub gaps_omitted: u64,
 }
@@ -145,7 +146,7 @@ impl App {
         let now = now();
         let (gaps, gaps_omitted) = gaps_of(&coverage, Some(range), MAX_GAPS, now);
         Ok(RangeCoverage {
-            complete_through: coverage.complete(now).map(|complete| complete.end),
+            complete: coverage.complete(now),
             gaps,
             gaps_omitted,
         })

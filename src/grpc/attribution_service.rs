@@ -7,7 +7,7 @@ use super::{
         Fields, attribution, miss_reason, pb_actor_kind, pb_operation, pb_side, pending, revision,
         timestamp,
     },
-    coverage_service::range_coverage,
+    coverage_service::RangeFields,
     status, summary,
     watch::{self, Changes},
 };
@@ -119,15 +119,16 @@ impl AttributionService for Handler {
                     .await
             })
             .await?;
-        let (complete_through, gaps, gaps_omitted) = range_coverage(page.coverage);
+        let told = page.coverage.map(RangeFields::from).unwrap_or_default();
         Ok(Response::new(pb::ListAttributionsResponse {
             attributions: page.answers.into_iter().map(attribution).collect(),
             next_page_token: page.next_token,
             revision: page.revision.0,
             watch_token: page.watch_token,
-            complete_through,
-            gaps,
-            gaps_omitted,
+            complete_since: told.complete_since,
+            complete_through: told.complete_through,
+            gaps: told.gaps,
+            gaps_omitted: told.gaps_omitted,
         }))
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Handler,
     convert::attribution,
-    coverage_service::range_coverage,
+    coverage_service::RangeFields,
     outbox::{self, Answers, Source},
 };
 use crate::{
@@ -31,14 +31,15 @@ impl Source for AnswerStream {
 }
 
 fn pb_chunk(chunk: Chunk) -> StreamAttributionsResponse {
-    let (complete_through, gaps, gaps_omitted) = range_coverage(chunk.coverage);
+    let told = chunk.coverage.map(RangeFields::from).unwrap_or_default();
     StreamAttributionsResponse {
         attributions: chunk.answers.into_iter().map(attribution).collect(),
         resume_token: chunk.resume_token,
         revision: chunk.revision.0,
         watch_token: chunk.watch_token,
-        complete_through,
-        gaps,
-        gaps_omitted,
+        complete_since: told.complete_since,
+        complete_through: told.complete_through,
+        gaps: told.gaps,
+        gaps_omitted: told.gaps_omitted,
     }
 }

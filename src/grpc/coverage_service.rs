@@ -90,17 +90,24 @@ pub(super) fn window(fields: &mut Fields, window: Option<pb::Window>) -> Option<
     })
 }
 
-/// The fields of a range's answer: complete_through, gaps, gaps_omitted.
-pub(super) fn range_coverage(
-    coverage: Option<RangeCoverage>,
-) -> (Option<prost_types::Timestamp>, Vec<pb::CoverageGap>, u64) {
-    let coverage = coverage.unwrap_or_default();
-    let gaps = coverage.gaps.into_iter().map(pb_gap);
-    (
-        coverage.complete_through.map(timestamp),
-        gaps.collect(),
-        coverage.gaps_omitted,
-    )
+/// The fields of a range's answer.
+#[derive(Default)]
+pub(super) struct RangeFields {
+    pub(super) complete_since: Option<prost_types::Timestamp>,
+    pub(super) complete_through: Option<prost_types::Timestamp>,
+    pub(super) gaps: Vec<pb::CoverageGap>,
+    pub(super) gaps_omitted: u64,
+}
+
+impl From<RangeCoverage> for RangeFields {
+    fn from(coverage: RangeCoverage) -> Self {
+        Self {
+            complete_since: coverage.complete.map(|complete| timestamp(complete.start)),
+            complete_through: coverage.complete.map(|complete| timestamp(complete.end)),
+            gaps: coverage.gaps.into_iter().map(pb_gap).collect(),
+            gaps_omitted: coverage.gaps_omitted,
+        }
+    }
 }
 
 fn pb_report(report: CoverageReport) -> pb::GetCoverageResponse {

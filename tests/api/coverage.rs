@@ -384,6 +384,7 @@ on_both_engines! {
             let page = page.expect("listed").into_inner();
             assert_eq!(hours.gaps(&page.gaps), vec![gap; expected], "{from} {to}");
             assert_eq!(hours.hour_of(page.complete_through), Some(36));
+            assert_eq!(hours.hour_of(page.complete_since), Some(0));
             assert_eq!(page.gaps_omitted, 0);
         }
         let first = server.attributions().list_attributions(list(0, 100)).await.expect("listed").into_inner();
