@@ -32,7 +32,7 @@ use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 /// In the suite.
-const CHANGES: usize = 5_500;
+const CHANGES: usize = 5_000;
 const TENANTS: u128 = 12;
 const WRITERS: u32 = 4;
 /// A revision of more changes than one response holds.
