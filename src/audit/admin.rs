@@ -6,6 +6,7 @@ use super::kept::{
     MAX_PARAMETER, MAX_TEXT, has_failed, identity, invalid, kept, optional, text, twice, user_id,
 };
 use super::native::{Field, Native};
+use crate::domain::directory::parse_address;
 use crate::domain::{AdminChange, admin_change};
 
 /// `None`: none of its parameters matters.
@@ -48,9 +49,16 @@ pub(super) fn decode_admin_change(
     if parameters.is_empty() {
         return Ok(None);
     }
-    parameters.sort_unstable();
     let (record_id, time) = identity(native)?;
     let object_id = optional(text(native, Field::ObjectId)?.into_owned());
+    // of a target that is a GUID it is the only name that says something to people
+    if let (Some(_), Some(target)) = (&object_id, &target)
+        && parse_address(target).is_some()
+        && object_id.as_ref() != Some(target)
+    {
+        parameters.push(("Identity".to_owned(), target.clone()));
+    }
+    parameters.sort_unstable();
     let target = kept(
         Field::Parameters,
         object_id.or(target).unwrap_or_default(),

@@ -15,11 +15,19 @@ pub struct AdminChange {
     /// `ObjectId`, else the parameter `Identity`: what was changed. May be a GUID.
     pub target: String,
     pub failed: bool,
-    /// The parameters that matter, by name.
+    /// The parameters that matter, by name; and `Identity`, where it is an address and
+    /// `target` is another name.
     pub parameters: Vec<(String, String)>,
 }
 
 impl AdminChange {
+    /// The value of a parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let mut parameters = self.parameters.iter();
+        let found = parameters.find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Of everything but the record id: tells two contents of one record id apart.
     pub fn digest(&self) -> Uuid {
         let mut hasher = blake3::Hasher::new();

@@ -366,7 +366,11 @@ fn the_changes_of_administrators() {
         (
             "Set-MailboxAuditBypassAssociation",
             r#"[{"Name":"AuditBypassEnabled","Value":"True"},{"Name":"Identity","Value":"Alex@contoso.com"}]"#,
-            vec![("AuditBypassEnabled", "True")],
+            // the address of what ObjectId names by a GUID
+            vec![
+                ("AuditBypassEnabled", "True"),
+                ("Identity", "Alex@contoso.com"),
+            ],
         ),
         (
             "Set-Mailbox",
