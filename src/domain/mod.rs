@@ -13,6 +13,8 @@
 //! | message, change kind | [`merge`] |
 //! | batch, receipt | [`audit_batch`] |
 //! | quarantine | [`quarantine`] |
+//! | audit settings; what is wrong with them | [`settings`], [`finding`] |
+//! | the rule: `findings(inputs)` | [`findings`](mod@findings) |
 
 pub mod actor;
 pub mod admin_change;
@@ -22,12 +24,15 @@ pub mod audit_batch;
 pub mod directory;
 pub mod evidence;
 pub mod explain;
+pub mod finding;
+pub mod findings;
 pub mod identity;
 pub mod lesson;
 pub mod merge;
 pub mod message;
 pub mod quarantine;
 pub mod send_event;
+pub mod settings;
 pub mod tenant;
 pub mod time;
 
@@ -38,11 +43,14 @@ pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;
+pub use finding::{Cause, Clue, Finding, Severity};
+pub use findings::findings;
 pub use identity::Identity;
 pub use lesson::Lesson;
 pub use merge::{ChangeKind, Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};
 pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord};
 pub use send_event::{Operation, SendEvent, Side};
+pub use settings::Settings;
 pub use tenant::{Generation, Readiness, Revision, Tenant, TenantId};
 pub use time::{TimeRange, Timestamp};
