@@ -12,11 +12,18 @@ pub(super) fn names_another_tenant(bytes: &[u8], tenant: TenantId) -> bool {
         let text: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
         return names_another_tenant(&text, tenant);
     }
-    memchr3_iter(b'o', b'O', b't', bytes).any(|at| {
+    tenants(bytes).any(|named| named != tenant)
+}
+
+/// The first tenant that it names.
+pub(super) fn named_tenant(bytes: &[u8]) -> Option<TenantId> {
+    tenants(bytes).next()
+}
+
+fn tenants(bytes: &[u8]) -> impl Iterator<Item = TenantId> {
+    memchr3_iter(b'o', b'O', b't', bytes).filter_map(|at| {
         let (before, rest) = bytes.split_at(at);
-        named(before, rest)
-            .and_then(|guid| TenantId::parse(std::str::from_utf8(guid).ok()?))
-            .is_some_and(|named| named != tenant)
+        named(before, rest).and_then(|guid| TenantId::parse(std::str::from_utf8(guid).ok()?))
     })
 }
 

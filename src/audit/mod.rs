@@ -12,6 +12,7 @@
 //! | what it is wrapped in | `envelope` |
 //! | what they say | `decode`, `send`, `admin`, `kept` |
 //! | whose it is, if it cannot be read | `foreign` |
+//! | exports of the audit set-up | `setup` |
 
 mod admin;
 mod composite;
@@ -32,6 +33,7 @@ mod reader;
 mod salvage;
 mod scan;
 mod send;
+mod setup;
 mod utf16;
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ use std::borrow::Cow;
 
 pub use microsoft_error::{MicrosoftError, microsoft_error};
 pub use reader::Reader;
+pub use setup::{MAX_SETTINGS, ObjectProblem, Setup, read_setup};
 
 use crate::domain::send_event::MessageRef;
 use crate::domain::{AdminChange, QuarantineReason, SendEvent, TenantId};
