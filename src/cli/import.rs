@@ -1,7 +1,7 @@
 //! `sentby import`
 
 mod batches;
-mod input;
+pub(super) mod input;
 mod progress;
 mod register;
 mod send;

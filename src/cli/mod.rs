@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the command failed or its answer is "no", 2 it was called wrongly.
 //! Answers go to standard output, everything else to standard error.
 
+mod check_setup;
 mod client;
 mod demo;
 mod explain;
@@ -47,6 +48,9 @@ From an audit export to the answer (no server needed: a SQLite file, ./sentby.db
   sentby lookup --tenant GUID '<message-id@mail.contoso.com>'
   sentby explain --tenant GUID '<message-id@mail.contoso.com>'
 
+Why is there no answer? What the PowerShell checks print, and the audit export, tell:
+  sentby check-setup mailboxes.json organization.json AuditLog.csv
+
 As a service:
   sentby serve
   sentby lookup --server http://127.0.0.1:50051 --tenant GUID '<message-id@…>'
@@ -69,6 +73,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
     Verify(verify::Verify),
+    CheckSetup(check_setup::CheckSetup),
 }
 
 /// How a command ended, short of an error.
@@ -112,6 +117,7 @@ impl Command {
         let (role, settings) = match self {
             Self::Demo(demo) => return demo.config(),
             Self::Simulate(_) => return simulate::Simulate::config(),
+            Self::CheckSetup(_) => return check_setup::CheckSetup::config(),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
@@ -141,6 +147,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(config).await,
             Self::Simulate(simulate) => simulate.run(),
             Self::Verify(verify) => verify.run(config).await,
+            Self::CheckSetup(check) => check.run(),
         }
     }
 }
@@ -225,6 +232,10 @@ mod tests {
             "sentby simulate --out d --agents 1",
             "sentby simulate --out d --envelopes blob,xml",
             "sentby verify",
+            "sentby check-setup",
+            "sentby check-setup --shared nobody f",
+            "sentby check-setup --captured-at yesterday f",
+            "sentby check-setup --tenant x f",
             "sentby quarantine",
             "sentby quarantine list",
             &format!("sentby quarantine list --tenant {TENANT} x"),
@@ -239,6 +250,7 @@ mod tests {
             "sentby migrate --database postgres://h/d",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",
+            "sentby check-setup --json --shared a@b.c --captured-at 2026-03-01 f -",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),

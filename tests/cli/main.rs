@@ -9,4 +9,5 @@ mod commands;
 mod listing;
 mod memory;
 mod serving;
+mod setup;
 mod simulated;

@@ -1,6 +1,6 @@
 //! Files → batches of records, in a thread of its own: reading blocks.
 
-use super::input::{Input, hint};
+use super::input::{Input, hint, unreadable};
 use crate::audit;
 use std::{
     io::{self, Read},
@@ -120,16 +120,6 @@ fn cut(content: Box<dyn Read>, cutter: &mut Cutter<'_>) -> Result<Option<String>
         }
     }
     Ok(None)
-}
-
-fn unreadable(error: &io::Error) -> String {
-    match error.kind() {
-        // of a gzip
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            format!("is cut off or damaged ({error}): fetch it again")
-        }
-        _ => format!("cannot be read: {error}"),
-    }
 }
 
 /// Fills batches and hands them on.

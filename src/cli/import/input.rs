@@ -17,7 +17,7 @@ const BUFFER: usize = 256 * 1024;
 const MAX_SOURCE: usize = 100;
 
 #[derive(Clone, Debug)]
-pub(super) struct Input {
+pub(in crate::cli) struct Input {
     /// As given.
     pub name: String,
     /// Bytes, where it is a file.
@@ -82,11 +82,22 @@ pub(super) fn unpacked(mut raw: impl Read + 'static) -> io::Result<Box<dyn Read>
 }
 
 /// What the first bytes of a file that no reader knows say to the person who gave it.
-pub(super) fn hint(start: &[u8]) -> Option<&'static str> {
+pub(in crate::cli) fn hint(start: &[u8]) -> Option<&'static str> {
     match start {
         [b'P', b'K', 3, 4, ..] => Some("it is a ZIP or Excel file: unpack it, or save it as CSV"),
         [b'<', ..] => Some("it looks like a web page, maybe one that says why the download failed"),
         _ => None,
+    }
+}
+
+/// Why a file cannot be read to its end.
+pub(in crate::cli) fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        // of a gzip
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+            format!("is cut off or damaged ({error}): fetch it again")
+        }
+        _ => format!("cannot be read: {error}"),
     }
 }
 

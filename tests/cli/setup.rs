@@ -1,0 +1,113 @@
+//! `sentby check-setup`: from exports to findings.
+
+use crate::support::process::{run, run_with_input, succeeded, text};
+use std::fs;
+use tempfile::TempDir;
+
+/// What `Get-Mailbox | Select-Object … | ConvertTo-Json` prints.
+const MAILBOXES: &str = r#"[
+  {
+    "PrimarySmtpAddress": "support@contoso.com",
+    "RecipientTypeDetails": "SharedMailbox",
+    "ExternalDirectoryObjectId": "0e1a2b3c-1634-4b76-9753-08d5649b7d68",
+    "MailboxRegion": "EUR",
+    "AuditEnabled": true,
+    "AuditLogAgeLimit": "90.00:00:00",
+    "DefaultAuditSet": ["Admin", "Delegate", "Owner"],
+    "AuditDelegate": ["Update", "SoftDelete", "SendAs", "SendOnBehalf"]
+  },
+  {
+    "PrimarySmtpAddress": "o'brien@contoso.com",
+    "RecipientTypeDetails": "UserMailbox",
+    "MailboxRegion": "EUR",
+    "AuditEnabled": true,
+    "DefaultAuditSet": ["Admin", "Delegate", "Owner"],
+    "AuditOwner": ["Update", "Send"]
+  }
+]"#;
+
+/// Root takes SendAs out of the list, by a record that has the GUID only.
+const CHANGE: &str = r#"[{"CreationTime":"2026-03-01T09:00:00","Id":"a0d17000-0000-4000-8000-000000000001","Operation":"Set-Mailbox","OrganizationId":"c0117050-0000-4000-8000-000000000001","RecordType":1,"ResultStatus":"True","UserType":2,"Workload":"Exchange","ObjectId":"0e1a2b3c-1634-4b76-9753-08d5649b7d68","UserId":"root@contoso.com","Parameters":[{"Name":"AuditDelegate","Value":"Update;SoftDelete"}]}]"#;
+
+fn file(folder: &TempDir, name: &str, content: &[u8]) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, content).expect("written");
+    path.display().to_string()
+}
+
+#[test]
+fn from_exports_to_the_repair() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mailboxes = file(&folder, "mailboxes.json", MAILBOXES.as_bytes());
+    let change = file(&folder, "AuditLog.json", CHANGE.as_bytes());
+    let check = |captured_at: &str, more: &[&str]| {
+        let of = ["check-setup", "--captured-at", captured_at, &mailboxes];
+        run(&[&of[..], more].concat())
+    };
+    let healthy = succeeded(&check("2026-02-28", &[]));
+    assert!(
+        healthy.starts_with("nothing wrong. Read: 2 settings"),
+        "{healthy}"
+    );
+
+    // who, when, and the command to copy
+    let broken = check("2026-02-28", &[&change]);
+    assert_eq!(broken.status.code(), Some(1));
+    let shown = text(&broken.stdout);
+    for part in [
+        "WARNING  SHARED_SEND_AS_NOT_AUDITED  support@contoso.com",
+        "2026-03-01T09:00:00Z Set-Mailbox by root@contoso.com",
+        "command  Set-Mailbox -Identity 'support@contoso.com' -AuditDelegate @{Add=\"SendAs\"}\n",
+        "page     https://learn.microsoft.com/",
+        "2 warnings. Read: 2 settings, 1 change of administrators",
+    ] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours into a pipe");
+    let json = check("2026-02-28", &["--json", &change]);
+    let lines: Vec<serde_json::Value> = text(&json.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["cause"], "SHARED_SEND_AS_NOT_AUDITED");
+    assert_eq!(lines[0]["evidence"][0]["source"], "FEED");
+    assert_eq!(lines[0]["evidence"][0]["actor"], "root@contoso.com");
+
+    // the settings are newer: it is repaired
+    succeeded(&check("2026-03-02", &[&change]));
+
+    // standard input, as PowerShell's `>` writes it, and cut off as it prints it
+    let listed = "\u{feff}\r\nPrimarySmtpAddress : sales@contoso.com\r\nDefaultAuditSet : {Admin}\r\n\
+                  RecipientTypeDetails : SharedMailbox\r\nAuditDelegate : {Update, SoftDelete, \
+                  HardDelete, Create…}\r\n\r\n";
+    let utf16: Vec<u8> = listed.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cut = run_with_input(&["check-setup", "-"], &utf16);
+    assert_eq!(cut.status.code(), Some(1));
+    let shown = text(&cut.stdout);
+    assert!(shown.contains("What cannot be told"), "{shown}");
+    assert!(shown.contains("$FormatEnumerationLimit = -1"), "{shown}");
+}
+
+#[test]
+fn what_is_wrong_with_files_and_usage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mixed = format!("{MAILBOXES}\n{{\"AuditEnabled\": tru}}\n");
+    let mixed = file(&folder, "mixed.json", mixed.as_bytes());
+    let read = run(&["check-setup", &mixed]);
+    assert_eq!(read.status.code(), Some(1));
+    assert!(
+        text(&read.stderr).contains("mixed.json: object 3"),
+        "{}",
+        text(&read.stderr)
+    );
+    assert!(text(&read.stdout).contains("Read: 2 settings"));
+    let twice = run_with_input(&["check-setup", "-", "-"], b"");
+    assert_eq!(twice.status.code(), Some(2));
+    assert_eq!(run(&["check-setup"]).status.code(), Some(2));
+    let help = succeeded(&run(&["check-setup", "--help"]));
+    assert!(
+        help.contains("Examples:") && help.contains("Get-Mailbox"),
+        "{help}"
+    );
+}
