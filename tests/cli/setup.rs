@@ -1,6 +1,6 @@
 //! `sentby check-setup`: from exports to findings.
 
-use crate::support::process::{json_lines, run, run_with_input, succeeded, text};
+use crate::support::process::{run, run_with_input, succeeded, text};
 use std::fs;
 use tempfile::TempDir;
 
@@ -64,7 +64,11 @@ fn from_exports_to_the_repair() {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colours into a pipe");
-    let lines = json_lines(&check("2026-02-28", &["--json", &change]));
+    let json = check("2026-02-28", &["--json", &change]);
+    let lines: Vec<serde_json::Value> = text(&json.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["cause"], "SHARED_SEND_AS_NOT_AUDITED");
     assert_eq!(lines[0]["evidence"][0]["source"], "FEED");
