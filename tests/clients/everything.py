@@ -279,6 +279,8 @@ def the_metrics_merger(revision):
     has(chunks[-1], resume_token=None)
     token = chunks[0]["resume_token"]
     resumed = server.read("sentby.v1.AttributionService/StreamAttributions", resume_token=token, **asked)
+    for chunk in chunks + resumed:  # of one position, but each is sealed anew
+        assert chunk.pop("watch_token"), chunk
     assert resumed == chunks[1:], resumed
     say("StreamAttributions, by chunks of 3", streamed)
 
