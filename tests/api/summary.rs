@@ -157,8 +157,8 @@ on_both_engines! {
             (of("Asia/Tokyo", Bucket::Week), 32_400 + 3 * DAY, 7 * DAY),
             (
                 Asked {
-                    start: timestamp("2026-03-02T09:07:07Z"),
-                    end: timestamp("2026-03-04T10:59:09Z"),
+                    start: timestamp("2026-03-01T09:07:07Z"),
+                    end: timestamp("2026-03-02T01:59:09Z"),
                     ..of("", Bucket::Day)
                 },
                 0,
