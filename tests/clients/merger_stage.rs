@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use sentby::{
-    app::{App, ingest_audit_batch::Batch, put_mailboxes::RegisterChange},
+    app::{App, put_mailboxes::RegisterChange},
     domain::{ChangeKind, Mailbox, MailboxKind, MessageKey, TenantId, Timestamp},
     pb::{self, Basis, Verdict, attribution_service_client::AttributionServiceClient as Client},
 };
@@ -244,15 +244,7 @@ impl Stage {
     pub async fn post(&self, tenant: TenantId, records: &[Record]) {
         let of_tenant = |record: &Record| record.clone().set("OrganizationId", tenant.to_string());
         let records: Vec<Record> = records.iter().map(of_tenant).collect();
-        let batch = Batch {
-            tenant,
-            content: blob(&records).into(),
-            records: Vec::new(),
-            validate_only: false,
-            request_id: None,
-            source: String::new(),
-            window: None,
-        };
+        let batch = crate::support::batch(tenant, blob(&records));
         let done = self.app.ingest_audit_batch(batch).await.expect("ingested");
         assert_eq!(done.receipt.problems, [], "every record is one");
     }

@@ -31,15 +31,7 @@ const ANNA: &str = "anna@contoso.com";
 const AT: &str = "2026-03-01T09:00:00";
 
 fn batch(content: impl Into<Vec<u8>>) -> Batch {
-    Batch {
-        tenant: TENANT,
-        content: content.into().into(),
-        records: Vec::new(),
-        validate_only: false,
-        request_id: None,
-        window: None,
-        source: String::new(),
-    }
+    crate::support::batch(TENANT, content.into())
 }
 
 type Answer = Result<Ingested, Error>;

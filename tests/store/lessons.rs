@@ -7,7 +7,7 @@ use super::support::{
 };
 use crate::on_both_engines;
 use sentby::{
-    app::{App, ingest_audit_batch::Batch},
+    app::App,
     domain::{
         Answer, Identity, Lesson, MessageId, Receipt, Revision, TenantId, Verdict,
         lesson::{NamedBy, Seen},
@@ -19,15 +19,7 @@ const ANNA: &str = "anna@contoso.com";
 const NOON: &str = "2026-03-01T12:00:00";
 
 async fn ingest(app: &Arc<App>, tenant: TenantId, records: &[Record]) -> Receipt {
-    let batch = Batch {
-        tenant,
-        content: blob(records).into(),
-        records: Vec::new(),
-        validate_only: false,
-        request_id: None,
-        window: None,
-        source: String::new(),
-    };
+    let batch = crate::support::batch(tenant, blob(records));
     let ingested = app.ingest_audit_batch(batch).await;
     ingested.expect("ingested").receipt
 }

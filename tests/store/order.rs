@@ -6,7 +6,7 @@ use super::support::{
     feed::{Random, batches, records},
 };
 use crate::on_both_engines;
-use sentby::app::{App, ingest_audit_batch::Batch};
+use sentby::app::App;
 use std::sync::Arc;
 
 const MESSAGES: usize = 2_000;
@@ -15,15 +15,7 @@ const MESSAGES: usize = 2_000;
 async fn feed(app: &Arc<App>, batches: Vec<Vec<u8>>) -> u64 {
     let mut kept = 0;
     for content in batches {
-        let batch = Batch {
-            tenant: TENANT,
-            content: content.into(),
-            records: Vec::new(),
-            validate_only: false,
-            request_id: None,
-            source: String::new(),
-            window: None,
-        };
+        let batch = crate::support::batch(TENANT, content);
         let receipt = app
             .ingest_audit_batch(batch)
             .await

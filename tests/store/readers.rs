@@ -5,7 +5,7 @@ use super::support::{
     records::{Record, blob},
 };
 use crate::on_both_engines;
-use sentby::{app::ingest_audit_batch::Batch, domain::MessageId};
+use sentby::domain::MessageId;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -19,15 +19,7 @@ on_both_engines! {
         let app = db.app_with_tenant().await;
         let id = "<R@x>";
         let record = Record::mailbox_side(1, "anna@contoso.com", id, "2026-03-01T09:00:00");
-        let batch = Batch {
-            tenant: TENANT,
-            content: blob(&[record]).into(),
-            records: Vec::new(),
-            validate_only: false,
-            request_id: None,
-            source: String::new(),
-            window: None,
-        };
+        let batch = crate::support::batch(TENANT, blob(&[record]));
         app.ingest_audit_batch(batch).await.expect("ingested");
         let key = MessageId::parse(id).expect("an id").key();
         let mut readers = JoinSet::new();

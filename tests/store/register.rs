@@ -2,11 +2,9 @@
 
 use super::support::{TENANT, assert_same_rows, records::Record, time};
 use crate::on_both_engines;
-use bytes::Bytes;
 use sentby::{
     app::{
         App, Error,
-        ingest_audit_batch::Batch,
         put_mailboxes::RegisterChange,
         register_tenant::{Outcome, Registration},
     },
@@ -31,15 +29,7 @@ async fn register(app: &App, consented_at: &str) -> Outcome {
 }
 
 async fn ingest(app: &Arc<App>, records: &[Record]) -> Result<Revision, Error> {
-    let batch = Batch {
-        tenant: TENANT,
-        content: super::support::records::blob(records).into(),
-        records: Vec::<Bytes>::new(),
-        validate_only: false,
-        request_id: None,
-        window: None,
-        source: String::new(),
-    };
+    let batch = crate::support::batch(TENANT, super::support::records::blob(records));
     app.ingest_audit_batch(batch)
         .await
         .map(|done| done.receipt.revision)

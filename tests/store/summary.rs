@@ -7,7 +7,7 @@ use super::support::{
 };
 use crate::on_both_engines;
 use sentby::{
-    app::{App, ingest_audit_batch::Batch},
+    app::App,
     domain::{
         Answer, TenantId, TimeRange, Timestamp,
         summary::{Slots, Tally},
@@ -19,15 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 async fn fill(app: &Arc<App>) {
     for content in batches(&mut Random(7), &records(7, 600), 400) {
-        let batch = Batch {
-            tenant: TENANT,
-            content: content.into(),
-            records: Vec::new(),
-            validate_only: false,
-            request_id: None,
-            source: String::new(),
-            window: None,
-        };
+        let batch = crate::support::batch(TENANT, content);
         app.ingest_audit_batch(batch).await.expect("ingested");
     }
 }

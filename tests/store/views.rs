@@ -7,7 +7,7 @@ use super::support::{
 };
 use crate::on_both_engines;
 use sentby::{
-    app::{App, ingest_audit_batch::Batch},
+    app::App,
     config::DatabaseUrl,
     domain::TimeRange,
     server,
@@ -18,15 +18,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 async fn ingest(app: &Arc<App>, content: Vec<u8>) {
-    let batch = Batch {
-        tenant: TENANT,
-        content: content.into(),
-        records: Vec::new(),
-        validate_only: false,
-        request_id: None,
-        source: String::new(),
-        window: None,
-    };
+    let batch = crate::support::batch(TENANT, content);
     app.ingest_audit_batch(batch).await.expect("ingested");
 }
 

@@ -6,7 +6,7 @@
 
 use super::support::TestDb;
 use sentby::{
-    app::{App, ingest_audit_batch::Batch},
+    app::App,
     config::{Config, DatabaseUrl},
     domain::TenantId,
     server,
@@ -177,15 +177,7 @@ impl OwnDatabase {
 }
 
 async fn ingest(app: &Arc<App>, tenant: TenantId, blob: Vec<u8>) {
-    let batch = Batch {
-        tenant,
-        content: blob.into(),
-        records: Vec::new(),
-        validate_only: false,
-        request_id: None,
-        window: None,
-        source: String::new(),
-    };
+    let batch = crate::support::batch(tenant, blob);
     app.ingest_audit_batch(batch).await.expect("ingested");
 }
 

@@ -15,15 +15,7 @@ use std::{sync::Arc, time::Duration};
 fn batch(tenant: TenantId, records: &[Record]) -> Batch {
     let of_tenant = |record: &Record| record.clone().set("OrganizationId", tenant.to_string());
     let records: Vec<Record> = records.iter().map(of_tenant).collect();
-    Batch {
-        tenant,
-        content: blob(&records).into(),
-        records: Vec::new(),
-        validate_only: false,
-        request_id: None,
-        window: None,
-        source: String::new(),
-    }
+    crate::support::batch(tenant, blob(&records))
 }
 
 fn record(n: u128) -> Record {

@@ -12,7 +12,7 @@ pub mod resp;
 pub mod wire;
 
 use sentby::{
-    app::App,
+    app::{App, ingest_audit_batch::Batch},
     config::{CacheKind, Config, DatabaseUrl, LogFormat},
     domain::{TenantId, Timestamp},
     server,
@@ -275,6 +275,19 @@ pub async fn register(app: &App, tenant: TenantId) {
     })
     .await
     .expect("registered");
+}
+
+/// Nothing but its content.
+pub fn batch(tenant: TenantId, content: impl Into<Vec<u8>>) -> Batch {
+    Batch {
+        tenant,
+        content: content.into().into(),
+        records: Vec::new(),
+        validate_only: false,
+        request_id: None,
+        source: String::new(),
+        window: None,
+    }
 }
 
 pub fn time(text: &str) -> Timestamp {
