@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `feed.rs` | the part of the contract that is about the change feed |
 //! | `ledger.rs` | the part of the contract that is about covered time |
+//! | `summary.rs` | the part of the contract that is about counts |
 //! | `queries.rs`, `queries/` | every statement that both engines run, as text |
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
@@ -22,12 +23,12 @@ mod queries;
 mod rows;
 mod sql;
 mod sqlite;
+mod summary;
 
 use crate::domain::{
     AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
     Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
     Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
-    summary::{Slots, Tally},
 };
 use async_trait::async_trait;
 pub use error::{AsContended, Result, StoreError, retrying};
@@ -39,6 +40,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
+pub use summary::SummaryStore;
 use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
@@ -120,7 +122,7 @@ pub enum Expiring {
 /// A call must not be dropped half-way (a dropped `begin` can leave an open transaction on
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
-pub trait Store: FeedStore + LedgerStore + Send + Sync + Debug {
+pub trait Store: FeedStore + LedgerStore + SummaryStore + Send + Sync + Debug {
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
 
@@ -170,25 +172,6 @@ pub trait Store: FeedStore + LedgerStore + Send + Sync + Debug {
         after: Option<RangePosition>,
         limit: PageLimit,
     ) -> Result<RangePage>;
-
-    /// From the first listed message of a range to the one behind `messages` more, which is left
-    /// out, or behind the last one. Those of one moment stay together. `None`: there is none.
-    async fn extent(
-        &self,
-        tenant: TenantId,
-        range: TimeRange,
-        messages: u32,
-    ) -> Result<Option<TimeRange>>;
-
-    /// Counts listed messages by slot, mailbox, agent, verdict and basis, in no order. `add` takes
-    /// each count as it comes: there may be as many as messages.
-    async fn tallies(
-        &self,
-        tenant: TenantId,
-        filter: &RangeFilter,
-        slots: Slots,
-        add: &mut (dyn FnMut(Tally) + Send),
-    ) -> Result<()>;
 
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.

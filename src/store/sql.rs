@@ -4,6 +4,7 @@ mod engine;
 mod feed;
 mod held;
 mod ledger;
+mod summary;
 mod tx;
 
 use super::{
@@ -19,8 +20,7 @@ use super::{
 };
 use crate::domain::{
     Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
-    summary::{Slots, Tally},
+    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
@@ -315,46 +315,6 @@ where
             .fetch(&mut *connection);
         let answers = rows.map(|row: Result<AnswerRow, _>| row?.into_answer(tenant));
         range_page(answers, limit).await
-    }
-
-    async fn extent(
-        &self,
-        tenant: TenantId,
-        range: TimeRange,
-        messages: u32,
-    ) -> Result<Option<TimeRange>> {
-        let row: ExtentRow = query_as(queries::EXTENT)
-            .bind(tenant.0) // $1
-            .bind(Micros::from(range.start)) // $2
-            .bind(Micros::from(range.end)) // $3
-            .bind(i64::from(messages)) // $4
-            .fetch_one(&self.readers)
-            .await?;
-        Ok(row.into_extent())
-    }
-
-    async fn tallies(
-        &self,
-        tenant: TenantId,
-        filter: &RangeFilter,
-        slots: Slots,
-        add: &mut (dyn FnMut(Tally) + Send),
-    ) -> Result<()> {
-        let mut connection = self.readers.acquire().await?;
-        let mut rows = query_as(E::TALLIES)
-            .bind(tenant.0) // $1
-            .bind(Micros::from(filter.range.start)) // $2
-            .bind(Micros::from(filter.range.end)) // $3
-            .bind(filter.mailbox.as_deref()) // $4
-            .bind(filter.agent.as_deref()) // $5
-            .bind(Micros::from(slots.origin)) // $6
-            .bind(slots.width) // $7
-            .fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await? {
-            let row: TallyRow = row;
-            add(row.into_tally(tenant)?);
-        }
-        Ok(())
     }
 
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
