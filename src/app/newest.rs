@@ -27,6 +27,8 @@ use tokio::{
 /// How often it is asked. It is also how late a commit of another process is seen where no hint
 /// comes.
 const POLL: Duration = Duration::from_secs(1);
+/// Who is asked every [`POLL`] and has not answered for so long is out of reach.
+const CURRENT: Duration = Duration::from_secs(3);
 /// Commits that follow each other more closely are told together.
 const TOGETHER: Duration = Duration::from_millis(2);
 /// Tenants of one statement.
@@ -44,8 +46,8 @@ pub(super) struct Newest {
     /// Tenants that another process has changed.
     hinted: Mutex<HashSet<TenantId>>,
     hint: Notify,
-    /// The last time that the store was asked it answered.
-    is_current: AtomicBool,
+    /// When the store last answered where all of them are. `None`: it does not.
+    answered: Mutex<Option<Instant>>,
     /// Tenants that other processes have to be told of.
     told: Mutex<HashSet<TenantId>>,
     tell: Notify,
@@ -59,7 +61,7 @@ impl Newest {
             watched: Mutex::default(),
             hinted: Mutex::default(),
             hint: Notify::new(),
-            is_current: AtomicBool::new(false),
+            answered: Mutex::default(),
             told: Mutex::default(),
             tell: Notify::new(),
             is_telling: AtomicBool::new(false),
@@ -90,9 +92,9 @@ impl Newest {
         }
     }
 
-    /// What is known is at most [`POLL`] old, or a little more.
+    /// What is known is at most [`CURRENT`] old: a store that hangs does not answer either.
     pub(super) fn is_current(&self) -> bool {
-        self.is_current.load(Relaxed)
+        lock(&self.answered).is_some_and(|at| at.elapsed() < CURRENT)
     }
 
     /// Tells other processes, what has gathered meanwhile at a time.
@@ -113,10 +115,14 @@ impl Newest {
         listening.spawn(Arc::clone(&self).listen_on());
         let mut hinted = None;
         let mut all_due = Instant::now() + POLL;
-        while let Some(tenants) = self.to_ask(hinted) {
-            // a hint about others is no answer of the store
+        loop {
+            let are_all = hinted.is_none();
+            let Some(tenants) = self.to_ask(hinted) else {
+                return;
+            };
+            // a hint about others is no question
             if !tenants.is_empty() {
-                self.ask(&tenants).await;
+                self.ask(&tenants, are_all).await;
             }
             let hint = timeout_at(all_due, self.hint.notified()).await;
             let some = std::mem::take(&mut *lock(&self.hinted));
@@ -163,14 +169,16 @@ impl Newest {
         (!watched.is_empty()).then_some(those)
     }
 
-    async fn ask(&self, tenants: &[TenantId]) {
-        let asked = self.look(tenants).await;
-        if let Err(error) = &asked
-            && self.is_current()
-        {
-            tracing::warn!(%error, "watchers wait: the store does not tell what is new");
+    async fn ask(&self, tenants: &[TenantId], are_all: bool) {
+        match self.look(tenants).await {
+            Ok(()) if are_all => *lock(&self.answered) = Some(Instant::now()),
+            Ok(()) => {}
+            Err(error) => {
+                if lock(&self.answered).take().is_some() {
+                    tracing::warn!(%error, "watchers wait: the store does not tell what is new");
+                }
+            }
         }
-        self.is_current.store(asked.is_ok(), Relaxed);
     }
 
     async fn look(&self, tenants: &[TenantId]) -> Result<()> {
