@@ -5,12 +5,15 @@ use super::{
     client::{Api, Need, Target, answer, request},
     show::{self, Answer},
     table::{Screen, Table, Tone},
-    tenant,
+    tenant, time,
 };
 use crate::{
     config::Config,
-    domain::TenantId,
-    pb::{Attribution, Basis, LookupAttributionsRequest, MissReason, Verdict},
+    domain::{TenantId, Timestamp},
+    pb::{
+        Attribution, Basis, LookupAttributionsRequest, MissReason, Verdict,
+        lookup_attributions_request::Query,
+    },
 };
 use anyhow::Context as _;
 use std::io::{self, BufRead, Write as _};
@@ -18,7 +21,8 @@ use std::io::{self, BufRead, Write as _};
 /// Who sent these messages?
 ///
 /// Answers for every id, in the order asked. PENDING is an answer: nothing is stored about
-/// the message, and it may still come, for records arrive hours or days late.
+/// the message, and it may still come, for records arrive hours or days late. NO_EVIDENCE: none
+/// is to be expected, for the time it was sent at is completely covered (see `sentby coverage`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Lookup {
@@ -29,6 +33,10 @@ pub(super) struct Lookup {
     /// something to the shell). `-` reads more from standard input, one a line
     #[arg(value_name = "MESSAGE_ID", required = true)]
     ids: Vec<String>,
+    /// When they were sent, if it is known: `Date` of the header. Then "nothing is stored" tells
+    /// whether it may still come
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    sent_at: Option<Timestamp>,
     /// One JSON object a line: message_id, verdict, agent, mailbox, basis, confirmed,
     /// contradicted, sent_at, revision; candidates of a CONFLICT; miss_reason of
     /// PENDING and NO_EVIDENCE
@@ -43,6 +51,7 @@ Examples:
   sentby lookup --tenant GUID '<AM0PR04MB4196…@AM0PR04MB4196.eurprd04.prod.outlook.com>'
   sentby lookup --tenant GUID --json - < ids.txt | jq -r 'select(.confirmed) | .agent'
   sentby lookup --tenant GUID --server http://127.0.0.1:50051 a@contoso.com b@contoso.com
+  sentby lookup --tenant GUID --sent-at 2026-03-02T09:14:00Z a@contoso.com
 
 The same by grpcurl:
   grpcurl -plaintext -d '{\"tenant_id\": \"GUID\", \"message_ids\": [\"a@contoso.com\"]}' \\
@@ -62,7 +71,7 @@ impl Lookup {
         let api = self.target.connect(&config, Need::Existing).await?;
         let mut ids = ids(self.ids);
         while let Some(batch) = next_batch(&mut ids)? {
-            let attributions = look_up(&api, self.tenant, batch).await?;
+            let attributions = look_up(&api, self.tenant, batch, self.sent_at).await?;
             print(&attributions, self.json)?;
         }
         Ok(Outcome::Done)
@@ -127,13 +136,23 @@ pub(super) async fn look_up(
     api: &Api,
     tenant: TenantId,
     message_ids: Vec<String>,
+    sent_at: Option<Timestamp>,
 ) -> anyhow::Result<Vec<Attribution>> {
     let asked = message_ids.len();
-    let message = LookupAttributionsRequest {
+    let mut message = LookupAttributionsRequest {
         tenant_id: tenant.to_string(),
-        message_ids,
         ..Default::default()
     };
+    match sent_at.map(show::moment) {
+        None => message.message_ids = message_ids,
+        Some(sent_at) => {
+            let query = |message_id| Query {
+                message_id,
+                sent_at: Some(sent_at),
+            };
+            message.queries = message_ids.into_iter().map(query).collect();
+        }
+    }
     let result = api
         .attributions()
         .lookup_attributions(request(message))

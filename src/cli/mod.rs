@@ -275,6 +275,7 @@ mod tests {
             "sentby verify --server h:1 d/truth.csv",
             "sentby check-setup --json --shared a@b.c --captured-at 2026-03-01 f -",
             &format!("sentby lookup --tenant {TENANT} --json - x"),
+            &format!("sentby lookup --tenant {TENANT} --sent-at 2026-03-02T09:14:00Z x"),
             &format!("sentby list --tenant {TENANT} --from 2026-03-01 --verdict conflict --csv"),
             &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),
             &format!("sentby summary --tenant {TENANT} --bucket week --time-zone Asia/Tokyo --csv"),

@@ -113,7 +113,7 @@ impl Report {
         };
         let tenant = TenantId(first.tenant_id);
         let ids = rows.iter().map(|row| row.message_id.clone()).collect();
-        let answers = lookup::look_up(api, tenant, ids).await?;
+        let answers = lookup::look_up(api, tenant, ids, None).await?;
         for (row, answer) in rows.into_iter().zip(&answers) {
             self.compare(row, answer);
         }

@@ -75,6 +75,13 @@ on_both_engines! {
         assert!(line(&["collector", "FAILED", &at(MISSING), "AF20022"]), "{told}");
         assert!(line(&["collector", "CONTENT_CREATED", &at(MISSING + 1), &at(HOURS)]), "{told}");
         assert!(line(&[SUPPORT, ANNA, "MAILBOX", &at(0), &at(HOURS - 1)]), "{told}");
+        let verdict = |sent_at: &str| {
+            let of = ["lookup", "--server", &server.url, "--tenant", &tenant, "--json"];
+            let answers = json_lines(&run(&[&of[..], &["--sent-at", sent_at, "N@x"]].concat()));
+            answers[0]["verdict"].clone()
+        };
+        assert_eq!(verdict(&at(MISSING - 30)), "NO_EVIDENCE");
+        assert_eq!(verdict(&at(MISSING - 10)), "PENDING");
         // only what touches the range
         let later = succeeded(&ask(&["--from", &at(MISSING + 1)]));
         assert!(!later.contains("fetch it until"), "{later}");
