@@ -8,6 +8,7 @@ use super::{
         timestamp,
     },
     coverage_service::range_coverage,
+    finding::pb_finding,
     status, summary,
     watch::{self, Changes},
 };
@@ -258,6 +259,7 @@ fn pb_explanation(explanation: Explanation) -> pb::ExplainAttributionResponse {
         truncated: explanation.message.evidence.is_truncated(),
         evidence: explanation.evidence.into_iter().map(pb_evidence).collect(),
         reasoning: explanation.reasoning,
+        findings: explanation.findings.iter().map(pb_finding).collect(),
     }
 }
 
