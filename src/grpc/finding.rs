@@ -27,7 +27,8 @@ impl Fields {
     }
 }
 
-pub(super) fn pb_finding(finding: &Finding) -> pb::Finding {
+/// A finding as callers get it.
+pub fn pb_finding(finding: &Finding) -> pb::Finding {
     let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
     let cause = format!("FINDING_CAUSE_{}", finding.cause.name());
     pb::Finding {

@@ -45,6 +45,7 @@ use crate::{
         tenant_service_server::TenantServiceServer,
     },
 };
+pub use finding::pb_finding;
 use inbox::Reading;
 pub use lookup_response::LookupAttributionsResponse;
 pub use status::ERROR_DOMAIN;
