@@ -17,7 +17,7 @@ const MAX_REGION: usize = 100;
 const MAX_ACTIONS: usize = 100;
 const MAX_ACTION: usize = 100;
 /// Seconds of a period that PowerShell can write.
-const MAX_PERIOD: i64 = 10_000_000 * 86_400;
+const MAX_PERIOD: u64 = 10_000_000 * 86_400;
 
 /// What an entry says of its settings; `None`: nothing. When it was captured is not known yet.
 pub(super) fn captured(
@@ -47,7 +47,7 @@ pub(super) fn captured(
     let audit_log_age_limit = audit
         .audit_log_age_limit
         .map_or(Property::NotGiven, |period| {
-            if period.nanos != 0 || period.seconds.abs() > MAX_PERIOD {
+            if period.nanos != 0 || period.seconds.unsigned_abs() > MAX_PERIOD {
                 let why = "must be whole seconds, and at most 10,000,000 days";
                 fields.wrong(path("audit.audit_log_age_limit"), why);
             }

@@ -658,15 +658,15 @@ on_both_engines! {
         let unnamed = json!([{"AuditOwner": ["Send"]}, {"AuditBypassEnabled": true}]);
         let foreign = blob(&[change(7, BROKEN, "Set-Mailbox", SUPPORT, &[("AuditEnabled", "False")])
             .set("OrganizationId", OTHER_TENANT.to_string())]);
-        let texts: [&[u8]; 12] = [
-            b"", b"\xff\xfe\xff", b"nothing", b"{\"AuditEnabled\": tru}", deep.as_bytes(), deep_setting.as_bytes(),
-            &foreign, huge.to_string().as_bytes(), long.to_string().as_bytes(), unnamed.to_string().as_bytes(),
-            b"{\"error\":{\"code\":\"AF20022\",\"message\":\"no\"}}",
-            b"AuditEnabled : \0False\nPrimarySmtpAddress : \0\n",
-        ].map(|text: &[u8]| -> &'static [u8] { text.to_vec().leak() });
+        let texts: [Vec<u8>; 12] = [
+            Vec::new(), b"\xff\xfe\xff".to_vec(), b"nothing".to_vec(), b"{\"AuditEnabled\": tru}".to_vec(),
+            deep.into(), deep_setting.into(), foreign, huge.to_string().into(), long.to_string().into(),
+            unnamed.to_string().into(), b"{\"error\":{\"code\":\"AF20022\",\"message\":\"no\"}}".to_vec(),
+            b"AuditEnabled : \0False\nPrimarySmtpAddress : \0\n".to_vec(),
+        ];
         let mut told = 0;
         for text in texts {
-            match site.try_check(text, BROKEN).await {
+            match site.try_check(&text, BROKEN).await {
                 Ok(checked) => told += checked.problems.len(),
                 Err(refused) => assert_eq!(reason(&refused), (Code::InvalidArgument, "CONTENT_NOT_RECOGNISED".into())),
             }
