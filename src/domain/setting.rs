@@ -11,6 +11,7 @@ use super::{
 use uuid::Uuid;
 
 /// One object of an export.
+#[allow(clippy::large_enum_variant)] // most of them are mailboxes
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
     Mailbox(MailboxSettings),

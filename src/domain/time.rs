@@ -129,8 +129,10 @@ fn days(year: u32, month: u32, day: u32) -> Option<i64> {
     /// Days from 0000-03-01 to 1970-01-01.
     const EPOCH: u32 = 719_468;
     let length = LENGTHS.get(month.wrapping_sub(1) as usize)?;
-    let is_leap_day =
-        month == 2 && day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap_day = month == 2
+        && day == 29
+        && year.is_multiple_of(4)
+        && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     if day == 0 || (day > *length && !is_leap_day) {
         return None;
     }

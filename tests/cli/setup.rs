@@ -9,7 +9,8 @@ use crate::{
         register,
     },
 };
-use std::fs;
+use serde_json::Value;
+use std::{fs, process::Output};
 use tempfile::TempDir;
 
 /// What `Get-Mailbox | Select-Object … | ConvertTo-Json` prints.
@@ -43,6 +44,15 @@ fn file(folder: &TempDir, name: &str, content: &[u8]) -> String {
     path.display().to_string()
 }
 
+/// The findings of `--json`: there are some, which is the answer "no".
+#[track_caller]
+fn in_json(output: &Output) -> Vec<Value> {
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let lines = text(&output.stdout);
+    let lines = lines.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().expect("JSON lines")
+}
+
 #[test]
 fn from_exports_to_the_repair() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -72,7 +82,7 @@ fn from_exports_to_the_repair() {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colours into a pipe");
-    let lines = json_lines(&check("2026-02-28", &["--json", &change]));
+    let lines = in_json(&check("2026-02-28", &["--json", &change]));
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["cause"], "SHARED_SEND_AS_NOT_AUDITED");
     assert_eq!(lines[0]["evidence"][0]["source"], "FEED");
@@ -144,10 +154,11 @@ on_both_engines! {
         let shown = text(&broken.stdout);
         let told = findings(&[]);
         assert_eq!(told.status.code(), Some(1));
-        let (told, _) = text(&told.stdout).split_once("\n\n2 warnings. ").expect("two findings");
+        let told = text(&told.stdout);
+        let (told, _) = told.split_once("\n\n2 warnings. ").expect("two findings");
         assert!(shown.starts_with(told), "{told} in\n{shown}");
         assert!(told.contains("2026-03-01T09:00:00Z Set-Mailbox by root@contoso.com"), "{told}");
-        let lines = json_lines(&findings(&["--json", "--mailbox", "Support@contoso.com"]));
+        let lines = in_json(&findings(&["--json", "--mailbox", "Support@contoso.com"]));
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["cause"], "SHARED_SEND_AS_NOT_AUDITED");
         assert_eq!(lines[0]["evidence"][0]["actor"], "root@contoso.com");

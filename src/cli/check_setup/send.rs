@@ -38,7 +38,7 @@ impl CheckSetup {
             match self.send_file(&api, tenant, &input).await? {
                 Ok(checked) => {
                     add(&mut read, checked.counts.unwrap_or_default());
-                    complain(&mut complaints, &input.title(), &checked);
+                    complain(&mut complaints, input.title(), &checked);
                     revision = checked.revision;
                 }
                 Err(why) => complaints.push(format!("{}: {why}", input.title())),
