@@ -69,6 +69,11 @@
 //! statements of some thousand messages, in slots of time that fall into one bucket each, and
 //! [`domain::summary`] folds these into the rows of a page.
 //!
+//! Where there is no answer, the audit set-up may be why. `app/check_audit_settings.rs` keeps what
+//! the PowerShell checks print ([`domain::setting`]: of each subject and shape the newest), and
+//! `app/findings.rs` gathers all that a tenant is judged by and judges it, once a revision:
+//! [`domain::findings()`], again a pure function of sets. `app/list_findings.rs` pages it.
+//!
 //! # Who may use whom
 //!
 //! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way (a test

@@ -34,6 +34,11 @@ pub enum Error {
          column AuditData, RawEventData, event.original or _raw"
     )]
     ContentNotRecognised,
+    #[error(
+        "the content is no form of audit settings that sentby reads: send what the checks of \
+         `sentby check-setup --help` print, as JSON (ConvertTo-Json), Format-List text or CSV"
+    )]
+    SettingsNotRecognised,
     #[error("the page token is damaged or of another deployment: start again without it")]
     PageTokenInvalid,
     #[error(

@@ -2,7 +2,7 @@
 
 use super::{App, Error, Result, at_least};
 use crate::domain::{
-    ActorKind, Message, MessageKey, Revision, SendEvent, TenantId,
+    ActorKind, Attribution, Finding, Message, MessageKey, Revision, SendEvent, TenantId,
     attribute::{decide, judge},
     explain::reasoning,
 };
@@ -12,7 +12,13 @@ pub struct Explanation {
     pub message: Message,
     pub evidence: Vec<ExplainedEvent>,
     pub reasoning: Vec<String>,
+    /// What is wrong with the set-up of its mailbox, of those who may have sent it, and of the
+    /// organisation; the worst first.
+    pub findings: Vec<Finding>,
 }
+
+/// Findings of an answer.
+const MAX_FINDINGS: usize = 50;
 
 /// One event as the rule saw it.
 #[derive(Debug)]
@@ -45,7 +51,11 @@ impl App {
                 "The register of mailboxes has changed: this message is about to be judged anew.";
             reasoning.push(why.into());
         }
+        let findings = self.judged(id, revision).await?;
+        let findings = findings.findings.iter();
+        let touching = findings.filter(|one| touches(one, &message.attribution));
         Ok(Explanation {
+            findings: touching.take(MAX_FINDINGS).cloned().collect(),
             evidence: judged
                 .iter()
                 .map(|one| ExplainedEvent {
@@ -59,4 +69,14 @@ impl App {
             message,
         })
     }
+}
+
+/// It is about the mailbox, about one who may have sent the message, or about the organisation.
+fn touches(finding: &Finding, attribution: &Attribution) -> bool {
+    let mailbox = attribution.mailbox.as_deref();
+    // no address is empty: then it is about nobody in particular
+    let mailbox = mailbox.unwrap_or_default();
+    let people = attribution.candidates.iter().chain(&attribution.agent);
+    let concerns = |agent: &str| finding.subject.concerns(Some(mailbox), Some(agent));
+    concerns("") || people.into_iter().any(|agent| concerns(agent))
 }

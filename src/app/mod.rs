@@ -5,18 +5,21 @@
 //! place that can be cancelled goes through [`App::detached`].
 
 pub mod admission;
+pub mod check_audit_settings;
 pub mod coverage;
 mod directories;
 mod error;
 pub mod expire;
 pub mod explain_attribution;
 mod feed;
+mod findings;
 pub mod get_attribution;
 pub mod get_coverage;
 pub mod get_tenant;
 pub mod ingest_audit_batch;
 pub mod list_attributions;
 pub mod list_audit_batches;
+pub mod list_findings;
 pub mod list_mailboxes;
 pub mod list_quarantined_records;
 pub mod list_tenants;
@@ -50,6 +53,7 @@ use admission::Admission;
 use coverage::Ledgers;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
+use findings::Judgements;
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 use newest::Newest;
@@ -80,6 +84,7 @@ pub struct App {
     admission: Admission,
     directories: Directories,
     ledgers: Ledgers,
+    judgements: Judgements,
     sides: Sides,
     turns: Moka<TenantId, Arc<Mutex<()>>>,
     rounds: Rounds,
@@ -133,6 +138,7 @@ impl App {
             admission: Admission::new(limits.ingest_memory),
             directories: Directories::default(),
             ledgers: Ledgers::default(),
+            judgements: Judgements::default(),
             sides: Sides::default(),
             turns: Moka::new(TURNS),
             rounds: Rounds::default(),

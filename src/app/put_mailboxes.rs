@@ -1,9 +1,9 @@
 //! PutMailboxes.
 
-use super::{App, Error, Result, now, reattribute::Until};
+use super::{App, Error, Result, check_audit_settings::MAX_SETTINGS, now, reattribute::Until};
 use crate::{
-    domain::{Mailbox, Revision, TenantId},
-    store::retrying,
+    domain::{Mailbox, Revision, Setting, TenantId, settings::MailboxSettings},
+    store::{Tx, retrying},
 };
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 use uuid::Uuid;
@@ -12,6 +12,9 @@ use uuid::Uuid;
 pub struct RegisterChange {
     pub tenant: TenantId,
     pub put: Vec<Mailbox>,
+    /// What callers know of the settings of these or other mailboxes: captured now, whatever
+    /// they say.
+    pub settings: Vec<MailboxSettings>,
     /// Addresses of entries; done before the adding.
     pub remove: Vec<String>,
 }
@@ -42,18 +45,47 @@ impl App {
         let mut tx = self.begin(change.tenant).await?;
         let (outcome, dirty) = apply(tx.mailboxes().await?, change)?;
         let mut tenant = tx.tenant().clone();
-        if outcome.removed > 0 || !dirty.is_empty() {
+        let is_other_register = outcome.removed > 0 || !dirty.is_empty();
+        if is_other_register {
             tenant.directory_version += 1;
-            tenant.revision = tenant.revision.next();
             tenant.reattribute_after = Some(Uuid::nil());
             tx.remove_mailboxes(&change.remove).await?;
             tx.put_mailboxes(&dirty).await?;
+        }
+        let has_captured = put_settings(&mut *tx, &change.settings).await?;
+        if is_other_register || has_captured {
+            tenant.revision = tenant.revision.next();
             tx.append_change(tenant.revision, now(), &[]).await?;
             tx.put_tenant(&tenant).await?;
         }
         tx.commit(&tenant).await?;
         Ok(outcome)
     }
+}
+
+/// Tells whether something that is kept became another.
+async fn put_settings(tx: &mut dyn Tx, settings: &[MailboxSettings]) -> Result<bool> {
+    if settings.is_empty() {
+        return Ok(false);
+    }
+    let captured_at = now();
+    let captured = settings.iter().map(|one| {
+        Setting::Mailbox(MailboxSettings {
+            captured_at,
+            ..one.clone()
+        })
+    });
+    let captured: Vec<Setting> = captured.collect();
+    if tx.count_settings().await? + captured.len() as u64 > MAX_SETTINGS {
+        let known = tx.setting_keys().await?;
+        let is_known = |one: &Setting| one.key().is_some_and(|key| known.contains(&key));
+        let new = captured.iter().filter(|one| !is_known(one)).count();
+        if (known.len() + new) as u64 > MAX_SETTINGS {
+            let why = "has settings for which there is no room: 50,000 are kept of a tenant";
+            return Err(Error::field("mailboxes", why));
+        }
+    }
+    Ok(tx.put_settings(&captured).await? > 0)
 }
 
 /// What the change does to the register, and the entries to write.

@@ -1,21 +1,24 @@
 //! `sentby check-setup`
 
-mod report;
+mod send;
 
 use super::{
     Outcome, Usage,
+    client::Target,
+    findings::{address, report},
     import::input::{Input, hint, unreadable},
     settings::Flags,
-    show, time,
+    show, tenant, time,
 };
 use crate::{
     audit::{self, Setup},
     config::{Config, ConfigError, Role},
     domain::{
         Mailbox, MailboxKind, TenantId, Timestamp,
-        directory::parse_address,
-        findings::{self, Inputs, Observed},
+        findings::{Inputs, Observed, findings},
     },
+    grpc::pb_finding,
+    pb,
 };
 use std::{
     fs,
@@ -26,7 +29,8 @@ use std::{
 /// Is the audit log set up so that agents can be told? What is wrong, and the repair.
 ///
 /// Reads what the documented PowerShell checks print, and audit exports (administrators'
-/// changes say who changed what, and when). No server and no database. Settings may be JSON
+/// changes say who changed what, and when). No server and no database, unless --tenant is given:
+/// then it is stored, and judged with all that is known of the tenant. Settings may be JSON
 /// (ConvertTo-Json), Format-List text or CSV, in UTF-8 or UTF-16 (PowerShell's `>`), also
 /// as .gz; in any order, in one file or many. What is newer counts.
 #[derive(Debug, clap::Args)]
@@ -39,6 +43,9 @@ pub(super) struct CheckSetup {
     /// When the settings were exported [default: when the file was changed last]
     #[arg(long, value_name = "TIME", value_parser = time)]
     captured_at: Option<Timestamp>,
+    /// Store it for this tenant, and tell all its findings
+    #[arg(long, value_name = "GUID", value_parser = tenant)]
+    pub tenant: Option<TenantId>,
     /// One JSON object for each finding: cause, severity, mailbox, agent, meaning, evidence,
     /// commands, advice, page
     #[arg(long)]
@@ -46,6 +53,8 @@ pub(super) struct CheckSetup {
     /// `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
+    #[command(flatten)]
+    pub target: Target,
 }
 
 const EXAMPLES: &str = "\
@@ -64,6 +73,11 @@ Examples:
   sentby check-setup mailboxes.json organization.json log.txt bypass.json permissions.json
   sentby check-setup --shared support@contoso.com AuditLog.csv
   sentby check-setup --json mailboxes.json | jq -r .commands[]
+  sentby check-setup --tenant GUID --server http://127.0.0.1:50051 mailboxes.json log.txt
+
+The same by grpcurl:
+  jq -n --arg content \"$(base64 -w0 mailboxes.json)\" '{tenant_id: \"GUID\", $content}' |
+    grpcurl -plaintext -d @ 127.0.0.1:50051 sentby.v1.CoverageService/CheckAuditSettings
 
 Exit code: 0 if all was read and nothing is wrong, 1 if there is a finding, something cannot be
 told or could not be read, 2 wrong usage.";
@@ -72,14 +86,24 @@ told or could not be read, 2 wrong usage.";
 const MAX_TOLD: usize = 20;
 
 impl CheckSetup {
-    /// Settings of the environment do not matter here.
+    /// Settings of the environment do not matter without a tenant.
     pub fn config() -> Result<Config, ConfigError> {
         Config::load(Role::Command, &Flags::default().values, None, [])
     }
 
-    pub fn run(self) -> anyhow::Result<Outcome> {
+    pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
         if self.files.iter().filter(|name| *name == "-").count() > 1 {
             return Err(Usage("standard input (-) can be read once only".into()).into());
+        }
+        match self.tenant {
+            Some(tenant) => self.send(tenant, config).await,
+            None => self.judge(),
+        }
+    }
+
+    fn judge(self) -> anyhow::Result<Outcome> {
+        if self.target.is_named() {
+            return Err(Usage("name the tenant too: --tenant GUID".into()).into());
         }
         let mut read = Read::default();
         for name in &self.files {
@@ -87,16 +111,23 @@ impl CheckSetup {
         }
         read.name_the_unnamed(&self.shared);
         let register: Vec<Mailbox> = self.shared.iter().map(|one| shared(one)).collect();
-        let found = findings::findings(&Inputs {
+        let found = findings(&Inputs {
             settings: &read.all.settings,
             register: &register,
             changes: &read.all.changes,
             observed: &Observed::default(),
         });
+        let found: Vec<pb::Finding> = found.iter().map(pb_finding).collect();
         let text = if self.json {
             report::json(&found)?
         } else {
-            report::words(&found, &read.all)
+            let Setup {
+                settings, changes, ..
+            } = &read.all;
+            let is_told = !settings.is_empty() || !changes.is_empty();
+            let (settings, changes) = (settings.len() as u64, changes.len() as u64);
+            let read = Read::words(settings, changes, read.all.other_records);
+            report::words(&found, is_told, &read)
         };
         if !text.is_empty() {
             writeln!(io::stdout(), "{text}")?;
@@ -110,10 +141,6 @@ impl CheckSetup {
             Outcome::No
         })
     }
-}
-
-fn address(text: &str) -> Result<String, String> {
-    parse_address(text).ok_or_else(|| "is no address, such as support@contoso.com".into())
 }
 
 fn shared(address: &str) -> Mailbox {
@@ -136,6 +163,15 @@ struct Read {
 }
 
 impl Read {
+    fn words(settings: u64, changes: u64, other_records: u64) -> String {
+        format!(
+            "Read: {}, {} of administrators, {}.",
+            show::plural(settings, "setting"),
+            show::plural(changes, "change"),
+            show::plural(other_records, "other audit record"),
+        )
+    }
+
     fn file(&mut self, name: &str, captured_at: Option<Timestamp>) {
         let input = Input::of(name);
         let title = input.title();

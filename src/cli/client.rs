@@ -49,6 +49,11 @@ impl Target {
         self.settings.flags()
     }
 
+    /// A server, or settings of a database.
+    pub fn is_named(&self) -> bool {
+        self.server.is_some() || !self.flags().values.is_empty()
+    }
+
     pub async fn connect(&self, config: &Config, need: Need) -> anyhow::Result<Api> {
         let channel = match &self.server {
             Some(endpoint) => connect(endpoint).await?,

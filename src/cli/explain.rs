@@ -3,6 +3,7 @@
 use super::{
     Outcome,
     client::{Need, Target, answer, request},
+    findings::report::{self, FindingLine},
     lookup,
     show::{self, Answer, EvidenceLine, Explanation},
     table::{Screen, Table, Tone},
@@ -20,7 +21,8 @@ use std::io::{self, Write as _};
 
 /// Why is that the answer for this message?
 ///
-/// Shows the answer, how it follows from the audit records, and those records.
+/// Shows the answer, how it follows from the audit records, those records, and what is wrong
+/// with the audit set-up that wrote them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Explain {
@@ -30,7 +32,7 @@ pub(super) struct Explain {
     /// `Message-ID` of the mail's header, with or without `<>` (in quotes)
     #[arg(value_name = "MESSAGE_ID")]
     id: String,
-    /// One JSON object: the fields of `lookup --json`, reasoning, evidence, truncated
+    /// One JSON object: the fields of `lookup --json`, reasoning, evidence, truncated, findings
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -81,6 +83,7 @@ fn json(
         reasoning: &explained.reasoning,
         evidence: explained.evidence.iter().map(EvidenceLine::of).collect(),
         truncated: explained.truncated,
+        findings: explained.findings.iter().map(FindingLine::of).collect(),
     })
 }
 
@@ -109,6 +112,11 @@ fn words(explained: &ExplainAttributionResponse, attribution: &Attribution) -> S
     lines.extend(explained.reasoning.iter().map(|why| format!("  {why}")));
     lines.push(format!("\n{}", screen.bold("Evidence")));
     lines.push(evidence(&explained.evidence).render(screen));
+    if !explained.findings.is_empty() {
+        let title = screen.bold("What is wrong with the audit set-up here");
+        lines.push(format!("\n{title}"));
+        lines.push(report::blocks(&explained.findings, screen).join("\n\n"));
+    }
     lines.join("\n")
 }
 

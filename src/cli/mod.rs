@@ -8,6 +8,7 @@ mod client;
 mod coverage;
 mod demo;
 mod explain;
+mod findings;
 mod import;
 mod list;
 mod lookup;
@@ -54,6 +55,7 @@ From an audit export to the answer (no server needed: a SQLite file, ./sentby.db
 
 Why is there no answer? What the PowerShell checks print, and the audit export, tell:
   sentby check-setup mailboxes.json organization.json AuditLog.csv
+  sentby findings --tenant GUID
 
 As a service:
   sentby serve
@@ -75,6 +77,7 @@ enum Command {
     Summary(summary::Summary),
     Explain(explain::Explain),
     Coverage(coverage::Coverage),
+    Findings(findings::Findings),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
@@ -124,7 +127,10 @@ impl Command {
         let (role, settings) = match self {
             Self::Demo(demo) => return demo.config(),
             Self::Simulate(_) => return simulate::Simulate::config(),
-            Self::CheckSetup(_) => return check_setup::CheckSetup::config(),
+            Self::CheckSetup(check) if check.tenant.is_none() => {
+                return check_setup::CheckSetup::config();
+            }
+            Self::CheckSetup(check) => (Role::Command, check.target.flags()),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
@@ -132,6 +138,7 @@ impl Command {
             Self::Summary(summary) => (Role::Command, summary.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Coverage(coverage) => (Role::Command, coverage.target.flags()),
+            Self::Findings(findings) => (Role::Command, findings.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
             Self::Verify(verify) => (Role::Command, verify.target.flags()),
@@ -155,12 +162,13 @@ impl Command {
             Self::Summary(summary) => summary.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Coverage(coverage) => coverage.run(config).await,
+            Self::Findings(findings) => findings.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
             Self::Simulate(simulate) => simulate.run(),
             Self::Verify(verify) => verify.run(config).await,
             Self::Watch(watch) => watch.run(config).await,
-            Self::CheckSetup(check) => check.run(),
+            Self::CheckSetup(check) => check.run(config).await,
         }
     }
 }
@@ -258,6 +266,9 @@ mod tests {
             "sentby check-setup --shared nobody f",
             "sentby check-setup --captured-at yesterday f",
             "sentby check-setup --tenant x f",
+            &format!("sentby check-setup --tenant {TENANT}"),
+            "sentby findings",
+            &format!("sentby findings --tenant {TENANT} --mailbox support"),
             "sentby quarantine",
             "sentby quarantine list",
             &format!("sentby quarantine list --tenant {TENANT} x"),
@@ -280,6 +291,8 @@ mod tests {
             &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),
             &format!("sentby summary --tenant {TENANT} --bucket week --time-zone Asia/Tokyo --csv"),
             &format!("sentby coverage --tenant {TENANT} --to 2026-03-01 --json"),
+            &format!("sentby check-setup --tenant {TENANT} --server h:1 f -"),
+            &format!("sentby findings --tenant {TENANT} --mailbox a@b.c --agent d@e.f --json"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!(

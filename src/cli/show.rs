@@ -1,11 +1,12 @@
 //! How answers look: names without their prefixes, JSON of a fixed shape, times as RFC 3339.
 
+use super::findings::report::FindingLine;
 use crate::{
     domain::Timestamp,
     pb::{
-        ActorKind, Attribution, Basis, Bucket, ChangeKind, ErrorReason, Evidence, MissReason,
-        Operation, QuarantineReason, Side, TenantState, Verdict, WindowClock, WindowOutcome,
-        register_tenant_response::Outcome,
+        ActorKind, Attribution, Basis, Bucket, ChangeKind, ErrorReason, Evidence, FindingCause,
+        FindingSeverity, FindingSource, MissReason, Operation, QuarantineReason, Side, TenantState,
+        Verdict, WindowClock, WindowOutcome, register_tenant_response::Outcome,
     },
 };
 use serde::Serialize;
@@ -36,6 +37,9 @@ named! {
     Bucket: "BUCKET_",
     ChangeKind: "CHANGE_KIND_",
     ErrorReason: "ERROR_REASON_",
+    FindingCause: "FINDING_CAUSE_",
+    FindingSeverity: "FINDING_SEVERITY_",
+    FindingSource: "FINDING_SOURCE_",
     MissReason: "MISS_REASON_",
     Operation: "OPERATION_",
     Outcome: "OUTCOME_",
@@ -198,6 +202,7 @@ pub(super) struct Explanation<'a> {
     pub reasoning: &'a [String],
     pub evidence: Vec<EvidenceLine<'a>>,
     pub truncated: bool,
+    pub findings: Vec<FindingLine<'a>>,
 }
 
 #[derive(Serialize)]

@@ -122,6 +122,23 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Whether it is about this mailbox or this agent; of a pair, about each that is named. What
+    /// is about the organisation is about everybody.
+    pub fn concerns(&self, mailbox: Option<&str>, agent: Option<&str>) -> bool {
+        let is_all = mailbox.is_none() && agent.is_none();
+        match self {
+            Self::Organization => true,
+            Self::Mailbox(name) => is_all || mailbox == Some(name),
+            Self::Agent(name) => is_all || agent == Some(name),
+            Self::Pair {
+                mailbox: from,
+                agent: who,
+            } => mailbox.is_none_or(|name| name == from) && agent.is_none_or(|name| name == who),
+        }
+    }
+}
+
 /// Where something was seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -222,6 +239,34 @@ impl Finding {
 }
 
 impl Finding {
+    /// The order in which findings are told: the worst first.
+    pub fn order(&self) -> (Severity, Cause, &Subject) {
+        (self.severity, self.cause, &self.subject)
+    }
+
+    /// About so many bytes as a message.
+    pub fn size(&self) -> usize {
+        const REST: usize = 256;
+        let texts = [&self.meaning, &self.remedy.advice];
+        let names = [self.subject.mailbox(), self.subject.agent()];
+        let clue = |clue: &Clue| {
+            let actor = match &clue.source {
+                Source::Feed { actor, .. } => actor.len(),
+                _ => 0,
+            };
+            clue.says.len() + actor + REST
+        };
+        REST + texts.iter().map(|text| text.len()).sum::<usize>()
+            + names.into_iter().flatten().map(str::len).sum::<usize>()
+            + self.clues.iter().map(clue).sum::<usize>()
+            + self
+                .remedy
+                .commands
+                .iter()
+                .map(|one| one.len() + 4)
+                .sum::<usize>()
+    }
+
     /// What else it means, in the same sentence.
     pub(super) fn go_on(&mut self, more: &str) {
         let meaning = self.meaning.trim_end_matches('.');

@@ -16,7 +16,7 @@
 //! | quarantine | [`quarantine`] |
 //! | bucket, summary | [`summary`] |
 //! | window, what is covered, gap | [`coverage`], [`intervals`], [`lag`] |
-//! | audit settings; what is wrong with them | [`settings`], [`finding`] |
+//! | audit settings, how they are kept; what is wrong with them | [`settings`], [`setting`], [`finding`] |
 //! | the rule: `findings(inputs)` | [`findings`](mod@findings) |
 
 pub mod actor;
@@ -39,6 +39,7 @@ pub mod merge;
 pub mod message;
 pub mod quarantine;
 pub mod send_event;
+pub mod setting;
 pub mod settings;
 pub mod summary;
 pub mod tenant;
@@ -63,6 +64,7 @@ pub use merge::{Gathering, Judgement, Message};
 pub use message::{MessageId, MessageKey};
 pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord};
 pub use send_event::{Operation, SendEvent, Side};
+pub use setting::{Setting, SettingKey, SettingKind};
 pub use settings::Settings;
 pub use tenant::{Generation, Readiness, Revision, Tenant, TenantId};
 pub use time::{TimeRange, Timestamp};

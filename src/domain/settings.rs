@@ -197,6 +197,8 @@ pub struct MailboxSettings {
     pub default_audit_set: Property<Names>,
     pub audit_delegate: Property<Names>,
     pub audit_owner: Property<Names>,
+    /// No cause rests on it.
+    pub audit_admin: Property<Names>,
     /// Seconds.
     pub audit_log_age_limit: Property<i64>,
     pub region: Property<String>,

@@ -8,6 +8,7 @@ use super::{
         timestamp,
     },
     coverage_service::RangeFields,
+    finding::pb_finding,
     status, summary,
     watch::{self, Changes},
 };
@@ -259,6 +260,7 @@ fn pb_explanation(explanation: Explanation) -> pb::ExplainAttributionResponse {
         truncated: explanation.message.evidence.is_truncated(),
         evidence: explanation.evidence.into_iter().map(pb_evidence).collect(),
         reasoning: explanation.reasoning,
+        findings: explanation.findings.iter().map(pb_finding).collect(),
     }
 }
 

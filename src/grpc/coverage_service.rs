@@ -3,11 +3,14 @@
 use super::{
     Handler,
     convert::{Fields, pb_side, revision, timestamp},
+    finding::{pb_checked, pb_page},
 };
 use crate::{
     app::{
+        check_audit_settings::Check,
         coverage::RangeCoverage,
         get_coverage::{CoverageReport, SourceReport},
+        list_findings::FindingsFilter,
         window_may_end,
     },
     domain::{
@@ -42,6 +45,49 @@ impl CoverageService for Handler {
             })
             .await?;
         Ok(Response::new(pb_report(report)))
+    }
+
+    async fn list_findings(
+        &self,
+        request: Request<pb::ListFindingsRequest>,
+    ) -> Result<Response<pb::ListFindingsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let filter = FindingsFilter {
+            tenant: fields.tenant_id(&request.tenant_id),
+            mailbox: fields.address_filter("mailbox", &request.mailbox),
+            agent: fields.address_filter("agent", &request.agent),
+            severity: fields.severity_filter(request.severity),
+            at_least: revision(request.at_least_revision),
+        };
+        let page_size = fields.page_size(request.page_size);
+        fields.check()?;
+        let page = self
+            .run(move |app| async move {
+                app.list_findings(filter, page_size, &request.page_token)
+                    .await
+            })
+            .await?;
+        Ok(Response::new(pb_page(page)))
+    }
+
+    async fn check_audit_settings(
+        &self,
+        request: Request<pb::CheckAuditSettingsRequest>,
+    ) -> Result<Response<pb::CheckAuditSettingsResponse>, Status> {
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let check = Check {
+            tenant: fields.tenant_id(&request.tenant_id),
+            content: request.content,
+            captured_at: fields.optional_time("captured_at", request.captured_at),
+            validate_only: request.validate_only,
+        };
+        fields.check()?;
+        let checked = self
+            .run(|app| async move { app.check_audit_settings(check).await })
+            .await?;
+        Ok(Response::new(pb_checked(checked)))
     }
 }
 

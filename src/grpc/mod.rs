@@ -9,7 +9,7 @@
 //! | `outbox.rs` | answers on a stream, as fast as the caller takes them |
 //! | `attribution_stream.rs` | a range as chunks on one stream |
 //! | `watch.rs` | changes as they are committed, on one stream |
-//! | `convert.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
+//! | `convert.rs`, `audit_settings.rs`, `finding.rs`, `quarantine.rs` | messages ⇄ domain, with the paths of wrong fields |
 //! | `lookup_response.rs` | an answer of LookupAttributions, of items that are encoded already |
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
@@ -18,9 +18,11 @@
 
 mod attribution_service;
 mod attribution_stream;
+mod audit_settings;
 mod buffer;
 mod convert;
 mod coverage_service;
+mod finding;
 pub mod health;
 mod inbox;
 mod ingest_service;
@@ -43,6 +45,7 @@ use crate::{
         tenant_service_server::TenantServiceServer,
     },
 };
+pub use finding::pb_finding;
 use inbox::Reading;
 pub use lookup_response::LookupAttributionsResponse;
 pub use status::ERROR_DOMAIN;

@@ -30,7 +30,7 @@ pub(super) fn from_error(error: Error) -> Status {
         Error::ContentIsAnError { code } => Builder::new(ErrorReason::ContentIsAnError)
             .with("code", code)
             .status(Code::InvalidArgument, text),
-        Error::ContentNotRecognised => {
+        Error::ContentNotRecognised | Error::SettingsNotRecognised => {
             Builder::new(ErrorReason::ContentNotRecognised).status(Code::InvalidArgument, text)
         }
         Error::PageTokenInvalid => {

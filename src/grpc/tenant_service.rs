@@ -1,7 +1,7 @@
 //! TenantService.
 
 use super::{
-    Handler,
+    Handler, audit_settings,
     convert::{Fields, revision, timestamp},
 };
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         put_mailboxes::RegisterChange,
         register_tenant::{Outcome, Registration},
     },
-    domain::{Mailbox, MailboxKind, Tenant, TimeRange, Timestamp},
+    domain::{Mailbox, MailboxKind, Tenant, TimeRange, Timestamp, setting::KnownSettings},
     pb::{self, tenant_service_server::TenantService},
 };
 use tonic::{Request, Response, Status, async_trait};
@@ -185,7 +185,7 @@ fn pb_tenant(tenant: Tenant) -> pb::Tenant {
     }
 }
 
-fn pb_mailbox(mailbox: Mailbox) -> pb::Mailbox {
+fn pb_mailbox((mailbox, settings): (Mailbox, KnownSettings)) -> pb::Mailbox {
     let kind = match mailbox.kind {
         MailboxKind::Shared => pb::MailboxKind::Shared,
         MailboxKind::User => pb::MailboxKind::User,
@@ -202,6 +202,8 @@ fn pb_mailbox(mailbox: Mailbox) -> pb::Mailbox {
             .object_id
             .map(|id| id.to_string())
             .unwrap_or_default(),
+        region: settings.region.clone().unwrap_or_default(),
+        audit: audit_settings::known(settings),
     }
 }
 
@@ -217,6 +219,10 @@ fn register_change(request: pb::PutMailboxesRequest) -> Result<RegisterChange, S
         }
     }
     fields.check()?;
+    let settings = request.mailboxes.iter().enumerate();
+    let settings = settings
+        .filter_map(|(at, mailbox)| audit_settings::captured(&mut fields, at, mailbox))
+        .collect();
     let put = request
         .mailboxes
         .into_iter()
@@ -233,6 +239,7 @@ fn register_change(request: pb::PutMailboxesRequest) -> Result<RegisterChange, S
     Ok(RegisterChange {
         tenant,
         put,
+        settings,
         remove,
     })
 }

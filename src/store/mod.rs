@@ -8,12 +8,14 @@
 //! | `feed.rs` | the part of the contract that is about the change feed |
 //! | `ledger.rs` | the part of the contract that is about covered time |
 //! | `summary.rs` | the part of the contract that is about counts |
+//! | `audit_settings.rs` | the part of the contract that is about the audit set-up |
 //! | `queries.rs`, `queries/` | every statement that both engines run, as text |
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `error.rs` | which database errors mean what |
 
+mod audit_settings;
 mod error;
 mod evidence;
 mod feed;
@@ -31,6 +33,7 @@ use crate::domain::{
     Revision, Tenant, TenantId, TimeRange, Timestamp, Verdict,
 };
 use async_trait::async_trait;
+pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
 pub use error::{AsContended, Result, StoreError, retrying};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
@@ -45,7 +48,7 @@ use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 5..=6;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 6..=7;
 
 /// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -122,7 +125,9 @@ pub enum Expiring {
 /// A call must not be dropped half-way (a dropped `begin` can leave an open transaction on
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
-pub trait Store: FeedStore + LedgerStore + SummaryStore + Send + Sync + Debug {
+pub trait Store:
+    FeedStore + LedgerStore + SettingsStore + SummaryStore + Send + Sync + Debug
+{
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
 
@@ -217,7 +222,7 @@ pub trait Store: FeedStore + LedgerStore + SummaryStore + Send + Sync + Debug {
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
 #[async_trait]
-pub trait Tx: LedgerTx + Send {
+pub trait Tx: LedgerTx + SettingsTx + Send {
     /// The tenant as it was when the lock was taken.
     fn tenant(&self) -> &Tenant;
 

@@ -3,10 +3,11 @@
 //! Both take `$n`, `ON CONFLICT` and `RETURNING`. Where one clause differs, the statement is
 //! a macro that takes the clause, so that the rest is written once.
 
+mod audit_settings;
 mod feed;
 mod ledger;
 
-pub(super) use {feed::*, ledger::*};
+pub(super) use {audit_settings::*, feed::*, ledger::*};
 
 /// The columns of `attribution` without the evidence, in the order of the table.
 macro_rules! answer_columns {

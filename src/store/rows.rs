@@ -3,14 +3,16 @@
 mod admin_change;
 mod attribution;
 mod audit_batch;
+mod audit_setting;
 mod change;
 mod ledger;
 mod quarantine;
 mod tally;
 
-pub(super) use admin_change::AdminChangeRow;
+pub(super) use admin_change::{AdminChangeReadRow, AdminChangeRow};
 pub(super) use attribution::AttributionRow;
 pub(super) use audit_batch::AuditBatchRow;
+pub(super) use audit_setting::{SettingKeyRow, SettingRow, content as setting_content};
 pub(super) use change::{CommitRow, TenantRevisionRow, pack};
 pub(super) use ledger::{CoveredRow, FailureRow, LagRow, SideSeenRow, side};
 pub(super) use quarantine::{

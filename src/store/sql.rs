@@ -1,15 +1,17 @@
 //! [`Store`] over the statements of `queries.rs`, for any [`Engine`]; its [`Tx`] is in `tx.rs`.
 
+mod audit_settings;
 mod engine;
 mod feed;
 mod held;
 mod ledger;
+mod page;
 mod summary;
 mod tx;
 
 use super::{
     BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, RangeFilter, RangePage, RangePosition,
-    ReceivedPosition, Result, Snapshot, Store, StoreError, Tx,
+    ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store, StoreError, Tx,
     error::is_broken,
     queries,
     rows::{
@@ -19,14 +21,15 @@ use super::{
     },
 };
 use crate::domain::{
-    Answer, AuditBatch, BatchId, Generation, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
+    QuarantineReason, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _};
 use held::Held;
 pub(super) use held::MOST as MOST_HELD;
+use page::{range_page, snapshot};
 use sqlx::{
     ConnectOptions as _, Encode, Executor, FromRow, IntoArguments, Pool, Type, query, query_as,
     query_scalar,
@@ -139,8 +142,8 @@ where
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineColumn<Vec<u8>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
-    Self: LedgerStore,
-    SqlTx<E>: LedgerTx,
+    Self: LedgerStore + SettingsStore,
+    SqlTx<E>: LedgerTx + SettingsTx,
 {
     async fn schema_version(&self) -> Result<Option<i64>> {
         let tables = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers);
@@ -420,45 +423,3 @@ const NEWEST: ReceivedPosition = ReceivedPosition {
     received_at: Timestamp::LATEST,
     id: Uuid::max(),
 };
-
-/// Reads on until the page is full.
-async fn range_page(
-    mut answers: impl Stream<Item = Result<Answer>> + Unpin,
-    limit: PageLimit,
-) -> Result<RangePage> {
-    let mut page = RangePage::default();
-    let (mut bytes, mut is_full) = (0, false);
-    while let Some(answer) = answers.try_next().await? {
-        if is_full {
-            page.more = true;
-            break;
-        }
-        bytes += answer.size();
-        page.answers.push(answer);
-        is_full = page.answers.len() == limit.rows as usize || bytes >= limit.bytes;
-    }
-    Ok(page)
-}
-
-/// Takes the rows of one statement apart: no row at all is no such tenant.
-fn snapshot<R, T>(
-    rows: Vec<AsOf<R>>,
-    convert: impl Fn(R) -> Result<T>,
-) -> Result<Option<Snapshot<Vec<T>>>> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    let generation = Generation(first.generation);
-    let as_of = u64::try_from(first.as_of)
-        .map_err(|_| StoreError::Corrupt("tenant.revision is negative".into()))?;
-    let value: Result<Vec<T>> = rows
-        .into_iter()
-        .filter_map(|found| found.row)
-        .map(convert)
-        .collect();
-    Ok(Some(Snapshot {
-        generation,
-        as_of: Revision(as_of),
-        value: value?,
-    }))
-}

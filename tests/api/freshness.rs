@@ -137,6 +137,11 @@ async fn all(
         at_least_revision,
         ..Default::default()
     };
+    let findings = pb::ListFindingsRequest {
+        tenant_id: tenant_id.clone(),
+        at_least_revision,
+        ..Default::default()
+    };
     let tenant = pb::GetTenantRequest {
         tenant_id: tenant_id.clone(),
         at_least_revision,
@@ -179,6 +184,10 @@ async fn all(
         (
             "coverage",
             server.coverage().get_coverage(coverage).await.map(drop),
+        ),
+        (
+            "findings",
+            server.coverage().list_findings(findings).await.map(drop),
         ),
         ("tenant", tenants.get_tenant(tenant).await.map(drop)),
         (

@@ -6,6 +6,7 @@ mod support;
 mod coverage;
 mod errors;
 mod events;
+mod findings;
 mod freshness;
 mod growth;
 mod hostile;

@@ -1,7 +1,16 @@
 //! `sentby check-setup`: from exports to findings.
 
-use crate::support::process::{run, run_with_input, succeeded, text};
-use std::fs;
+use crate::{
+    on_both_engines,
+    support::{
+        TENANT,
+        process::{Server, database, json_lines, run, run_with_input, succeeded, text},
+        records::{Record, blob},
+        register,
+    },
+};
+use serde_json::Value;
+use std::{fs, process::Output};
 use tempfile::TempDir;
 
 /// What `Get-Mailbox | Select-Object … | ConvertTo-Json` prints.
@@ -35,6 +44,15 @@ fn file(folder: &TempDir, name: &str, content: &[u8]) -> String {
     path.display().to_string()
 }
 
+/// The findings of `--json`: there are some, which is the answer "no".
+#[track_caller]
+fn in_json(output: &Output) -> Vec<Value> {
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let lines = text(&output.stdout);
+    let lines = lines.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().expect("JSON lines")
+}
+
 #[test]
 fn from_exports_to_the_repair() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -64,11 +82,7 @@ fn from_exports_to_the_repair() {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colours into a pipe");
-    let json = check("2026-02-28", &["--json", &change]);
-    let lines: Vec<serde_json::Value> = text(&json.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let lines = in_json(&check("2026-02-28", &["--json", &change]));
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["cause"], "SHARED_SEND_AS_NOT_AUDITED");
     assert_eq!(lines[0]["evidence"][0]["source"], "FEED");
@@ -110,4 +124,73 @@ fn what_is_wrong_with_files_and_usage() {
         help.contains("Examples:") && help.contains("Get-Mailbox"),
         "{help}"
     );
+}
+
+on_both_engines! {
+    /// The same files, sent to a server: it tells all that it knows, and `explain` the part of it
+    /// that touches its message.
+    async fn a_tenants_set_up_is_kept(db: TestDb) {
+        register(&*db.app().await, TENANT).await;
+        let server = Server::start(&database(&db.config.database));
+        let tenant = TENANT.to_string();
+        let folder = tempfile::tempdir().expect("a folder");
+        let mailboxes = file(&folder, "mailboxes.json", MAILBOXES.as_bytes());
+        let change = CHANGE.replace("c0117050-0000-4000-8000-000000000001", &tenant);
+        let change = file(&folder, "AuditLog.json", change.as_bytes());
+        let at = ["--server", &server.url, "--tenant", &tenant];
+        let check = |captured_at: &str, more: &[&str]| {
+            let of = ["check-setup", "--captured-at", captured_at];
+            run(&[&of[..], &at, more].concat())
+        };
+        let findings = |more: &[&str]| run(&[&["findings"], &at[..], more].concat());
+        let healthy = succeeded(&check("2026-02-28", &[&mailboxes]));
+        assert!(healthy.starts_with("nothing wrong. Read: 2 settings"), "{healthy}");
+        let nothing = succeeded(&findings(&[]));
+        assert_eq!(nothing, "nothing wrong. The tenant is at revision 1.\n");
+
+        // the mailboxes are known by now
+        let broken = check("2026-02-28", &[&change]);
+        assert_eq!(broken.status.code(), Some(1));
+        let shown = text(&broken.stdout);
+        let told = findings(&[]);
+        assert_eq!(told.status.code(), Some(1));
+        let told = text(&told.stdout);
+        let (told, _) = told.split_once("\n\n2 warnings. ").expect("two findings");
+        assert!(shown.starts_with(told), "{told} in\n{shown}");
+        assert!(told.contains("2026-03-01T09:00:00Z Set-Mailbox by root@contoso.com"), "{told}");
+        let lines = in_json(&findings(&["--json", "--mailbox", "Support@contoso.com"]));
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["cause"], "SHARED_SEND_AS_NOT_AUDITED");
+        assert_eq!(lines[0]["evidence"][0]["actor"], "root@contoso.com");
+        assert_eq!(json_lines(&findings(&["--json", "--agent", "o'brien@contoso.com"])).len(), 0);
+
+        let record = Record::mailbox_side(1, "anna@contoso.com", "M@x", "2026-03-02T09:00:00");
+        let record = file(&folder, "record.json", &blob(&[record]));
+        succeeded(&run(&[&["import"], &at[..], &[&record]].concat()));
+        let explain = |more: &[&str]| run(&[&["explain"], &at[..], more, &["M@x"]].concat());
+        let explained = succeeded(&explain(&[]));
+        assert!(explained.contains("-AuditDelegate @{Add=\"SendAs\"}"), "{explained}");
+        assert_eq!(json_lines(&explain(&["--json"]))[0]["findings"].as_array().map(Vec::len), Some(2));
+
+        // the settings are newer: it is repaired
+        succeeded(&check("2026-03-02", &[&mailboxes]));
+        succeeded(&findings(&[]));
+        let explained = succeeded(&explain(&[]));
+        assert!(!explained.contains("wrong"), "{explained}");
+
+        // what cannot be read is told, and the rest is taken in
+        let mixed = file(&folder, "mixed.json", b"[{\"AuditOwner\": [\"Send\"]}, {\"x\": 1}]");
+        let garbage = file(&folder, "garbage.txt", b"nothing");
+        let told = check("2026-03-02", &[&mixed, &garbage, &mailboxes]);
+        assert_eq!(told.status.code(), Some(1));
+        let complaints = text(&told.stderr);
+        for part in ["mixed.json: object 2", "mixed.json: 1 setting without a name", "garbage.txt: "] {
+            assert!(complaints.contains(part), "{part} in\n{complaints}");
+        }
+        assert!(text(&told.stdout).contains("nothing wrong. Read: 3 settings"));
+        let usage = check("2026-03-02", &["--shared", "a@b.c", &mailboxes]);
+        assert_eq!(usage.status.code(), Some(2));
+        let usage = run(&["check-setup", "--server", &server.url, &mailboxes]);
+        assert_eq!(usage.status.code(), Some(2));
+    }
 }

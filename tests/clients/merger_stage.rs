@@ -262,6 +262,7 @@ impl Stage {
         let change = RegisterChange {
             tenant,
             put: vec![mailbox],
+            settings: Vec::new(),
             remove: Vec::new(),
         };
         self.app.put_mailboxes(change).await.expect("put");

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit_settings;
 mod feed;
 mod hints;
 mod joined;

@@ -8,7 +8,7 @@ use sentby::{
         put_mailboxes::RegisterChange,
         register_tenant::{Outcome, Registration},
     },
-    domain::{Mailbox, MailboxKind, MessageId, Revision, Verdict},
+    domain::{Mailbox, MailboxKind, MessageId, Revision, Verdict, setting::KnownSettings},
 };
 use std::sync::Arc;
 
@@ -50,6 +50,7 @@ fn put(mailboxes: Vec<Mailbox>) -> RegisterChange {
     RegisterChange {
         tenant: TENANT,
         put: mailboxes,
+        settings: Vec::new(),
         remove: Vec::new(),
     }
 }
@@ -181,7 +182,7 @@ on_both_engines! {
         let moved = app.put_mailboxes(moved).await.expect("moved");
         assert_eq!((moved.added, moved.removed), (1, 1));
         let (listed, next) = app.list_mailboxes(TENANT, Revision::default(), 10, "").await.expect("listed");
-        assert_eq!((listed, next.as_str()), (vec![b], ""));
+        assert_eq!((listed, next.as_str()), (vec![(b, KnownSettings::default())], ""));
     }
 
     /// The register is paged in the order of bytes, on every engine.
@@ -193,7 +194,7 @@ on_both_engines! {
         let (mut listed, mut token) = (Vec::new(), String::new());
         loop {
             let (page, next) = app.list_mailboxes(TENANT, Revision::default(), 2, &token).await.expect("a page");
-            listed.extend(page.into_iter().map(|mailbox| mailbox.address));
+            listed.extend(page.into_iter().map(|(mailbox, _)| mailbox.address));
             token = next;
             if token.is_empty() { break }
         }

@@ -186,6 +186,7 @@ impl Object {
             default_audit_set: words(self.get("defaultauditset")),
             audit_delegate: words(self.get("auditdelegate")),
             audit_owner: words(self.get("auditowner")),
+            audit_admin: words(self.get("auditadmin")),
             audit_log_age_limit: seconds(self.get("auditlogagelimit")),
             region: self.region("mailboxregion"),
             grant_send_on_behalf_to: names(self.get("grantsendonbehalfto")),

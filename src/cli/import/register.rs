@@ -96,7 +96,12 @@ fn to_put(registered: &[Mailbox], addresses: &[String]) -> Vec<Mailbox> {
             .find(|entry| entry.address == *address || entry.aliases.contains(address));
         let entry = match entry {
             Some(entry) if entry.kind() == MailboxKind::Shared => continue,
-            Some(entry) => entry.clone(),
+            // settings that were captured earlier are not captured now
+            Some(entry) => Mailbox {
+                region: String::new(),
+                audit: None,
+                ..entry.clone()
+            },
             None => Mailbox {
                 address: address.clone(),
                 ..Default::default()

@@ -9,7 +9,7 @@
 //! | is the log written, and is anybody exempt | `log` |
 //! | does a side write its events | `sides` |
 //! | what is wrong with single mailboxes, and with pairs of them | `mailboxes`, `regions` |
-//! | what the evidence, the consent and the collector tell | `observed` |
+//! | what the evidence, the consent and the collector tell | `observed`, `senders` |
 //!
 //! The two sides make up for each other. So a shared mailbox that does not log is an ERROR,
 //! unless the side of every agent is known to be right; an agent's side that does not log is
@@ -22,9 +22,11 @@ mod mailboxes;
 mod observed;
 mod permissions;
 mod regions;
+mod senders;
 mod sides;
 
 pub use observed::{Collector, Failure, Observed, Sender, Sides, Span};
+pub use senders::senders;
 
 use super::finding::Finding;
 use super::{AdminChange, Mailbox, Settings};
@@ -54,10 +56,7 @@ pub fn findings(inputs: &Inputs<'_>) -> Vec<Finding> {
     permissions::findings(&view, &mut all);
     observed::senders(&view, &mut all);
     observed::silent(&view, &mut all);
-    all.sort_by(|a, b| {
-        let key = |finding: &Finding| (finding.severity, finding.cause);
-        key(a).cmp(&key(b)).then_with(|| a.subject.cmp(&b.subject))
-    });
+    all.sort_by(|a, b| a.order().cmp(&b.order()));
     all
 }
 

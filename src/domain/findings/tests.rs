@@ -46,6 +46,7 @@ fn mailbox(name: &str, recipient_type: &str) -> MailboxSettings {
         default_audit_set: list("Admin, Delegate, Owner"),
         audit_delegate: list("Update, SoftDelete, SendAs, SendOnBehalf, Create"),
         audit_owner: list("Update, SoftDelete, Send"),
+        audit_admin: list("Update, SoftDelete, SendAs, SendOnBehalf, Create"),
         audit_log_age_limit: Property::Known(90 * 86_400),
         region: Property::Known("EUR".into()),
         grant_send_on_behalf_to: people(""),

@@ -1,7 +1,9 @@
 //! Rows of `admin_change`.
 
-use super::Micros;
-use crate::domain::{AdminChange, TenantId};
+use super::{Micros, Result, check_tenant, corrupt};
+use crate::domain::{AdminChange, TenantId, admin_change};
+use sqlx::FromRow;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// As it is written.
@@ -36,5 +38,37 @@ impl AdminChangeRow {
             failed: change.failed,
             parameters: serde_json::Value::Object(parameters).to_string(),
         }
+    }
+}
+
+/// As it is read.
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct AdminChangeReadRow {
+    tenant_id: Uuid,
+    record_id: Uuid,
+    happened_at: Micros,
+    operation: String,
+    actor: String,
+    target: String,
+    failed: bool,
+    parameters: String,
+}
+
+impl AdminChangeReadRow {
+    pub(in crate::store) fn into_change(self, asked: TenantId) -> Result<AdminChange> {
+        const TABLE: &str = "admin_change";
+        check_tenant(asked, self.tenant_id, TABLE)?;
+        let operation = admin_change::operation(&self.operation);
+        let parameters: BTreeMap<String, String> =
+            serde_json::from_str(&self.parameters).map_err(|_| corrupt(TABLE, "parameters"))?;
+        Ok(AdminChange {
+            time: self.happened_at.into(),
+            record_id: self.record_id,
+            operation: operation.ok_or_else(|| corrupt(TABLE, "operation"))?,
+            actor: self.actor,
+            target: self.target,
+            failed: self.failed,
+            parameters: parameters.into_iter().collect(),
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        LedgerTx, Result, StoreError, Tx, queries,
+        LedgerTx, Result, SettingsTx, StoreError, Tx, queries,
         rows::{
             AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
             QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, pack, signed,
@@ -55,7 +55,7 @@ where
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
     for<'r> (Uuid,): FromRow<'r, E::Row>,
-    Self: LedgerTx,
+    Self: LedgerTx + SettingsTx,
 {
     fn tenant(&self) -> &Tenant {
         &self.tenant
