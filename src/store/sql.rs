@@ -26,7 +26,7 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
-use futures_util::{StreamExt as _};
+use futures_util::StreamExt as _;
 use held::Held;
 pub(super) use held::MOST as MOST_HELD;
 use page::{range_page, snapshot};
