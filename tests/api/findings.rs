@@ -1,5 +1,6 @@
 //! What is wrong with a tenant's audit set-up: each cause as it comes about, told with its
 //! repair, and gone when it is repaired.
+#![allow(clippy::too_many_lines)] // stories are long
 
 use super::server::{TestServer, reason, timestamp};
 use crate::{
@@ -285,6 +286,92 @@ fn by_settings() -> Vec<(&'static str, &'static str, Value, Value)> {
     ]
 }
 
+/// What is wrong by changes: the finding, its first command, the change, and the repair.
+fn by_changes() -> [(&'static str, &'static str, [Record; 2]); 4] {
+    [
+        (
+            "ERROR ORGANIZATION_AUDIT_DISABLED",
+            "Set-OrganizationConfig -AuditDisabled $false",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Set-OrganizationConfig",
+                    "contoso",
+                    &[("AuditDisabled", "True")],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Set-OrganizationConfig",
+                    "contoso",
+                    &[("AuditDisabled", "False")],
+                ),
+            ],
+        ),
+        (
+            "WARNING SHARED_SEND_AS_NOT_AUDITED support@contoso.com",
+            "Set-Mailbox -Identity 'support@contoso.com' -AuditDelegate @{Add=\"SendAs\"}",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditDelegate", "Update;SendOnBehalf")],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditDelegate", "Update;SendOnBehalf;SendAs")],
+                ),
+            ],
+        ),
+        (
+            "WARNING AUDIT_NOT_ENABLED support@contoso.com",
+            "Set-Mailbox -Identity 'support@contoso.com' -AuditEnabled $true",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditEnabled", "False")],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditEnabled", "True")],
+                ),
+            ],
+        ),
+        (
+            "WARNING AGENT_WITHOUT_SEND_AS support@contoso.com anna@contoso.com",
+            "Add-RecipientPermission -Identity 'support@contoso.com' -AccessRights SendAs -Trustee 'anna@contoso.com' -Confirm:$false",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Remove-RecipientPermission",
+                    SUPPORT,
+                    &[("AccessRights", "SendAs"), ("Trustee", ANNA)],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Add-RecipientPermission",
+                    SUPPORT,
+                    &[("AccessRights", "SendAs"), ("Trustee", ANNA)],
+                ),
+            ],
+        ),
+    ]
+}
+
 #[track_caller]
 fn assert_one(found: &[pb::Finding], line: &str, command: &str) {
     assert_eq!(lines(found), [line]);
@@ -322,41 +409,7 @@ on_both_engines! {
     /// Who has changed it, and when, as the audit log tells; a newer change repairs it.
     async fn what_changes_show(db: TestDb) {
         let server = TestServer::start(&db).await;
-        let cases: [(&str, &str, [Record; 2]); 4] = [
-            (
-                "ERROR ORGANIZATION_AUDIT_DISABLED",
-                "Set-OrganizationConfig -AuditDisabled $false",
-                [
-                    change(1, BROKEN, "Set-OrganizationConfig", "contoso", &[("AuditDisabled", "True")]),
-                    change(2, REPAIRED, "Set-OrganizationConfig", "contoso", &[("AuditDisabled", "False")]),
-                ],
-            ),
-            (
-                "WARNING SHARED_SEND_AS_NOT_AUDITED support@contoso.com",
-                "Set-Mailbox -Identity 'support@contoso.com' -AuditDelegate @{Add=\"SendAs\"}",
-                [
-                    change(1, BROKEN, "Set-Mailbox", SUPPORT, &[("AuditDelegate", "Update;SendOnBehalf")]),
-                    change(2, REPAIRED, "Set-Mailbox", SUPPORT, &[("AuditDelegate", "Update;SendOnBehalf;SendAs")]),
-                ],
-            ),
-            (
-                "WARNING AUDIT_NOT_ENABLED support@contoso.com",
-                "Set-Mailbox -Identity 'support@contoso.com' -AuditEnabled $true",
-                [
-                    change(1, BROKEN, "Set-Mailbox", SUPPORT, &[("AuditEnabled", "False")]),
-                    change(2, REPAIRED, "Set-Mailbox", SUPPORT, &[("AuditEnabled", "True")]),
-                ],
-            ),
-            (
-                "WARNING AGENT_WITHOUT_SEND_AS support@contoso.com anna@contoso.com",
-                "Add-RecipientPermission -Identity 'support@contoso.com' -AccessRights SendAs -Trustee 'anna@contoso.com' -Confirm:$false",
-                [
-                    change(1, BROKEN, "Remove-RecipientPermission", SUPPORT, &[("AccessRights", "SendAs"), ("Trustee", ANNA)]),
-                    change(2, REPAIRED, "Add-RecipientPermission", SUPPORT, &[("AccessRights", "SendAs"), ("Trustee", ANNA)]),
-                ],
-            ),
-        ];
-        for (at, (line, command, [broken, repaired])) in cases.into_iter().enumerate() {
+        for (at, (line, command, [broken, repaired])) in by_changes().into_iter().enumerate() {
             let site = Site::healthy(&server, TenantId(Uuid::from_u128(1 + at as u128))).await;
             let revision = site.ingest(vec![broken]).await;
             let asked = pb::ListFindingsRequest { at_least_revision: revision, ..site.asked() };
