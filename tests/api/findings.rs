@@ -12,7 +12,11 @@ use crate::{
     },
 };
 use sentby::{
-    domain::{TenantId, Timestamp, time::HOUR},
+    domain::{
+        Setting, TenantId, Timestamp,
+        settings::{BypassSettings, Called, Property},
+        time::HOUR,
+    },
     pb::{
         self, CheckAuditSettingsResponse as Checked, FindingCause, FindingSeverity,
         WindowClock as Clock, WindowOutcome as Outcome,
@@ -697,6 +701,44 @@ on_both_engines! {
             "ERROR AUDIT_BYPASSED anna@contoso.com",
             "WARNING NO_RETENTION support@contoso.com",
         ]);
+    }
+
+    /// There is room for 50,000 settings: what is kept goes on to be brought up to date, one more
+    /// is refused.
+    async fn settings_are_bounded(db: TestDb) {
+        let server = TestServer::start(&db).await;
+        let site = Site::healthy(&server, TENANT).await;
+        let mut tx = server.app.store().begin(TENANT).await.expect("begun").expect("a tenant");
+        let room = 50_000 - tx.count_settings().await.expect("counted");
+        let many: Vec<Setting> = (0..room).map(|n| Setting::Bypass(BypassSettings {
+            captured_at: time(BROKEN),
+            called: Called { name: format!("agent{n}@contoso.com"), ..Called::default() },
+            enabled: Property::Known(false),
+        })).collect();
+        assert_eq!(tx.put_settings(&many).await.expect("put"), room);
+        tx.commit().await.expect("committed");
+
+        let one_more = json!({"Identity": "zoe@contoso.com", "AuditBypassEnabled": true});
+        let checked = site.check(&json!([one_more, bypass(true)]), REPAIRED).await;
+        assert!(checked.changed);
+        assert_eq!(lines(&checked.findings), ["ERROR AUDIT_BYPASSED anna@contoso.com"]);
+        assert_eq!(checked.problems.len(), 1);
+        assert!(checked.problems[0].detail.contains("no room"), "{:?}", checked.problems);
+        let put = pb::PutMailboxesRequest {
+            tenant_id: TENANT.to_string(),
+            mailboxes: vec![pb::Mailbox {
+                address: "zoe@contoso.com".into(),
+                kind: pb::MailboxKind::User.into(),
+                region: "EUR".into(),
+                ..Default::default()
+            }],
+            remove: Vec::new(),
+        };
+        let refused = reason(&server.tenants().put_mailboxes(put).await.expect_err("refused"));
+        assert_eq!(refused, (Code::InvalidArgument, "INVALID_FIELD".into()));
+        // as new as before, and nothing is stored
+        let again = site.check(&json!([one_more, bypass(true)]), REPAIRED).await;
+        assert_eq!((again.changed, again.revision), (false, checked.revision));
     }
 
     /// Whatever comes is read, counted or refused with a reason; nothing is a bug.
