@@ -56,8 +56,9 @@ fn mailbox() -> impl Strategy<Value = Setting> {
         given(select(vec!["EUR".to_owned(), "NAM".to_owned()])),
         list(&[AGENT]),
     );
-    (select(vec![SHARED, AGENT]), lists, rest).prop_map(|(name, lists, rest)| {
-        Setting::Mailbox(MailboxSettings {
+    let export = select(vec![Export::Lists, Export::List, Export::Rest, Export::All]);
+    let all = (select(vec![SHARED, AGENT]), lists, rest).prop_map(|(name, lists, rest)| {
+        MailboxSettings {
             captured_at: Timestamp::EARLIEST,
             called: called(name),
             recipient_type: rest.0,
@@ -69,8 +70,55 @@ fn mailbox() -> impl Strategy<Value = Setting> {
             audit_log_age_limit: rest.2,
             region: rest.3,
             grant_send_on_behalf_to: rest.4,
-        })
-    })
+        }
+    });
+    (all, export).prop_map(|(all, export)| Setting::Mailbox(export.of(all)))
+}
+
+/// Which properties a command selects. Few ones, so that many settings have the same shape.
+#[derive(Clone, Copy, Debug)]
+enum Export {
+    Lists,
+    List,
+    Rest,
+    All,
+}
+
+impl Export {
+    fn of(self, all: MailboxSettings) -> MailboxSettings {
+        let nothing = MailboxSettings {
+            captured_at: all.captured_at,
+            called: all.called.clone(),
+            recipient_type: Property::NotGiven,
+            audit_enabled: Property::NotGiven,
+            default_audit_set: Property::NotGiven,
+            audit_delegate: Property::NotGiven,
+            audit_owner: Property::NotGiven,
+            audit_admin: Property::NotGiven,
+            audit_log_age_limit: Property::NotGiven,
+            region: Property::NotGiven,
+            grant_send_on_behalf_to: Property::NotGiven,
+        };
+        match self {
+            Self::All => all,
+            Self::List => MailboxSettings {
+                audit_delegate: all.audit_delegate,
+                ..nothing
+            },
+            Self::Lists => MailboxSettings {
+                default_audit_set: all.default_audit_set,
+                audit_delegate: all.audit_delegate,
+                audit_owner: all.audit_owner,
+                ..nothing
+            },
+            Self::Rest => MailboxSettings {
+                default_audit_set: Property::NotGiven,
+                audit_delegate: Property::NotGiven,
+                audit_owner: Property::NotGiven,
+                ..all
+            },
+        }
+    }
 }
 
 fn others() -> impl Strategy<Value = Setting> {
