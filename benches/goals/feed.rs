@@ -136,7 +136,7 @@ impl Feed {
         let mut watchers = Vec::new();
         let mut connection = channel(&self.there.address).await;
         for n in 0..IDLE {
-            if n as usize % SHARED == 0 {
+            if (n as usize).is_multiple_of(SHARED) {
                 connection = channel(&self.there.address).await;
             }
             let tenant = Uuid::from_u128(0x1d1e << 64 | n);

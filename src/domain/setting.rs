@@ -246,3 +246,7 @@ fn take_list(known: &mut Option<Names>, told: Property<Names>) -> bool {
     let is_whole = told.known().is_some_and(|list| !list.is_cut);
     is_whole && take(known, told)
 }
+
+#[cfg(test)]
+#[path = "setting_laws.rs"]
+mod laws;

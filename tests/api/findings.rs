@@ -1,5 +1,6 @@
 //! What is wrong with a tenant's audit set-up: each cause as it comes about, told with its
 //! repair, and gone when it is repaired.
+#![allow(clippy::too_many_lines)] // stories are long
 
 use super::server::{TestServer, reason, timestamp};
 use crate::{
@@ -11,7 +12,11 @@ use crate::{
     },
 };
 use sentby::{
-    domain::{TenantId, Timestamp, time::HOUR},
+    domain::{
+        Setting, TenantId, Timestamp,
+        settings::{BypassSettings, Called, Property},
+        time::HOUR,
+    },
     pb::{
         self, CheckAuditSettingsResponse as Checked, FindingCause, FindingSeverity,
         WindowClock as Clock, WindowOutcome as Outcome,
@@ -285,6 +290,92 @@ fn by_settings() -> Vec<(&'static str, &'static str, Value, Value)> {
     ]
 }
 
+/// What is wrong by changes: the finding, its first command, the change, and the repair.
+fn by_changes() -> [(&'static str, &'static str, [Record; 2]); 4] {
+    [
+        (
+            "ERROR ORGANIZATION_AUDIT_DISABLED",
+            "Set-OrganizationConfig -AuditDisabled $false",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Set-OrganizationConfig",
+                    "contoso",
+                    &[("AuditDisabled", "True")],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Set-OrganizationConfig",
+                    "contoso",
+                    &[("AuditDisabled", "False")],
+                ),
+            ],
+        ),
+        (
+            "WARNING SHARED_SEND_AS_NOT_AUDITED support@contoso.com",
+            "Set-Mailbox -Identity 'support@contoso.com' -AuditDelegate @{Add=\"SendAs\"}",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditDelegate", "Update;SendOnBehalf")],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditDelegate", "Update;SendOnBehalf;SendAs")],
+                ),
+            ],
+        ),
+        (
+            "WARNING AUDIT_NOT_ENABLED support@contoso.com",
+            "Set-Mailbox -Identity 'support@contoso.com' -AuditEnabled $true",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditEnabled", "False")],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Set-Mailbox",
+                    SUPPORT,
+                    &[("AuditEnabled", "True")],
+                ),
+            ],
+        ),
+        (
+            "WARNING AGENT_WITHOUT_SEND_AS support@contoso.com anna@contoso.com",
+            "Add-RecipientPermission -Identity 'support@contoso.com' -AccessRights SendAs -Trustee 'anna@contoso.com' -Confirm:$false",
+            [
+                change(
+                    1,
+                    BROKEN,
+                    "Remove-RecipientPermission",
+                    SUPPORT,
+                    &[("AccessRights", "SendAs"), ("Trustee", ANNA)],
+                ),
+                change(
+                    2,
+                    REPAIRED,
+                    "Add-RecipientPermission",
+                    SUPPORT,
+                    &[("AccessRights", "SendAs"), ("Trustee", ANNA)],
+                ),
+            ],
+        ),
+    ]
+}
+
 #[track_caller]
 fn assert_one(found: &[pb::Finding], line: &str, command: &str) {
     assert_eq!(lines(found), [line]);
@@ -322,41 +413,7 @@ on_both_engines! {
     /// Who has changed it, and when, as the audit log tells; a newer change repairs it.
     async fn what_changes_show(db: TestDb) {
         let server = TestServer::start(&db).await;
-        let cases: [(&str, &str, [Record; 2]); 4] = [
-            (
-                "ERROR ORGANIZATION_AUDIT_DISABLED",
-                "Set-OrganizationConfig -AuditDisabled $false",
-                [
-                    change(1, BROKEN, "Set-OrganizationConfig", "contoso", &[("AuditDisabled", "True")]),
-                    change(2, REPAIRED, "Set-OrganizationConfig", "contoso", &[("AuditDisabled", "False")]),
-                ],
-            ),
-            (
-                "WARNING SHARED_SEND_AS_NOT_AUDITED support@contoso.com",
-                "Set-Mailbox -Identity 'support@contoso.com' -AuditDelegate @{Add=\"SendAs\"}",
-                [
-                    change(1, BROKEN, "Set-Mailbox", SUPPORT, &[("AuditDelegate", "Update;SendOnBehalf")]),
-                    change(2, REPAIRED, "Set-Mailbox", SUPPORT, &[("AuditDelegate", "Update;SendOnBehalf;SendAs")]),
-                ],
-            ),
-            (
-                "WARNING AUDIT_NOT_ENABLED support@contoso.com",
-                "Set-Mailbox -Identity 'support@contoso.com' -AuditEnabled $true",
-                [
-                    change(1, BROKEN, "Set-Mailbox", SUPPORT, &[("AuditEnabled", "False")]),
-                    change(2, REPAIRED, "Set-Mailbox", SUPPORT, &[("AuditEnabled", "True")]),
-                ],
-            ),
-            (
-                "WARNING AGENT_WITHOUT_SEND_AS support@contoso.com anna@contoso.com",
-                "Add-RecipientPermission -Identity 'support@contoso.com' -AccessRights SendAs -Trustee 'anna@contoso.com' -Confirm:$false",
-                [
-                    change(1, BROKEN, "Remove-RecipientPermission", SUPPORT, &[("AccessRights", "SendAs"), ("Trustee", ANNA)]),
-                    change(2, REPAIRED, "Add-RecipientPermission", SUPPORT, &[("AccessRights", "SendAs"), ("Trustee", ANNA)]),
-                ],
-            ),
-        ];
-        for (at, (line, command, [broken, repaired])) in cases.into_iter().enumerate() {
+        for (at, (line, command, [broken, repaired])) in by_changes().into_iter().enumerate() {
             let site = Site::healthy(&server, TenantId(Uuid::from_u128(1 + at as u128))).await;
             let revision = site.ingest(vec![broken]).await;
             let asked = pb::ListFindingsRequest { at_least_revision: revision, ..site.asked() };
@@ -644,6 +701,44 @@ on_both_engines! {
             "ERROR AUDIT_BYPASSED anna@contoso.com",
             "WARNING NO_RETENTION support@contoso.com",
         ]);
+    }
+
+    /// There is room for 50,000 settings: what is kept goes on to be brought up to date, one more
+    /// is refused.
+    async fn settings_are_bounded(db: TestDb) {
+        let server = TestServer::start(&db).await;
+        let site = Site::healthy(&server, TENANT).await;
+        let mut tx = server.app.store().begin(TENANT).await.expect("begun").expect("a tenant");
+        let room = 50_000 - tx.count_settings().await.expect("counted");
+        let many: Vec<Setting> = (0..room).map(|n| Setting::Bypass(BypassSettings {
+            captured_at: time(BROKEN),
+            called: Called { name: format!("agent{n}@contoso.com"), ..Called::default() },
+            enabled: Property::Known(false),
+        })).collect();
+        assert_eq!(tx.put_settings(&many).await.expect("put"), room);
+        tx.commit().await.expect("committed");
+
+        let one_more = json!({"Identity": "zoe@contoso.com", "AuditBypassEnabled": true});
+        let checked = site.check(&json!([one_more, bypass(true)]), REPAIRED).await;
+        assert!(checked.changed);
+        assert_eq!(lines(&checked.findings), ["ERROR AUDIT_BYPASSED anna@contoso.com"]);
+        assert_eq!(checked.problems.len(), 1);
+        assert!(checked.problems[0].detail.contains("no room"), "{:?}", checked.problems);
+        let put = pb::PutMailboxesRequest {
+            tenant_id: TENANT.to_string(),
+            mailboxes: vec![pb::Mailbox {
+                address: "zoe@contoso.com".into(),
+                kind: pb::MailboxKind::User.into(),
+                region: "EUR".into(),
+                ..Default::default()
+            }],
+            remove: Vec::new(),
+        };
+        let refused = reason(&server.tenants().put_mailboxes(put).await.expect_err("refused"));
+        assert_eq!(refused, (Code::InvalidArgument, "INVALID_FIELD".into()));
+        // as new as before, and nothing is stored
+        let again = site.check(&json!([one_more, bypass(true)]), REPAIRED).await;
+        assert_eq!((again.changed, again.revision), (false, checked.revision));
     }
 
     /// Whatever comes is read, counted or refused with a reason; nothing is a bug.

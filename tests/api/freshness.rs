@@ -72,6 +72,7 @@ on_both_engines! {
     }
 }
 
+#[allow(clippy::too_many_lines)] // a list
 async fn all(
     server: &TestServer,
     at_least_revision: u64,

@@ -307,6 +307,18 @@ def what_is_covered():
     say("LookupAttributions with sent_at", f"{miss['verdict']} {miss['miss_reason']}")
 
 
+def what_is_wrong():
+    export = {"PrimarySmtpAddress": "sales@contoso.com", "RecipientTypeDetails": "SharedMailbox", "AuditLogAgeLimit": "0"}
+    content = base64.b64encode(json.dumps(export).encode()).decode()
+    asked = {"tenant_id": tenant, "content": content, "captured_at": "2026-03-05T12:00:00Z"}
+    checked = server.call("sentby.v1.CoverageService/CheckAuditSettings", **asked)
+    listed = {"tenant_id": tenant, "mailbox": "sales@contoso.com", "at_least_revision": checked["revision"]}
+    found = server.call("sentby.v1.CoverageService/ListFindings", **listed)["findings"]
+    (retention,) = [each for each in found if each["cause"] == "FINDING_CAUSE_NO_RETENTION"]
+    has(retention, severity="FINDING_SEVERITY_WARNING", mailbox="sales@contoso.com")
+    say("ListFindings", f"{retention['meaning']} {retention['commands'][0]}")
+
+
 def errors_are_told():
     code, details = server.refused(
         "sentby.v1.AttributionService/GetAttribution", tenant_id=tenant, message_id="lost@contoso.com"
@@ -338,4 +350,5 @@ the_metrics_merger(revision)
 a_collector_in_a_hurry()
 errors_are_told()
 what_is_covered()
+what_is_wrong()
 print("everything is as expected")

@@ -135,6 +135,7 @@ async fn assert_denied(connection: &mut PgConnection, sql: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::too_many_lines)] // a story
 async fn the_reader_sees_the_views_and_nothing_else() {
     let Some(db) = TestDb::postgres().await else {
         return;
