@@ -84,7 +84,7 @@ impl Setting {
         let subject = match self {
             Self::Mailbox(one) => {
                 shape.plain(&one.recipient_type);
-                shape.plain(&one.audit_enabled);
+                shape.false_only(&one.audit_enabled);
                 shape.list(&one.default_audit_set);
                 shape.list(&one.audit_delegate);
                 shape.list(&one.audit_owner);
@@ -140,6 +140,14 @@ impl Shape {
             Property::Unknown => b"unknown",
             Property::NotGiven => b"",
         });
+    }
+
+    /// True cannot be trusted, so it takes no place of a False.
+    fn false_only(&mut self, property: &Property<bool>) {
+        match property {
+            Property::Known(true) => self.add(b"true"),
+            _ => self.plain(property),
+        }
     }
 
     /// What is shown of a list that is cut off may be what no newer one shows.

@@ -188,7 +188,7 @@ fn judged(settings: &[Setting]) -> Vec<(String, Option<String>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn the_newest_of_each_key_tells_all(
@@ -202,4 +202,27 @@ proptest! {
         let kept: Vec<Setting> = newest.into_values().collect();
         prop_assert_eq!(judged(&kept), judged(&all));
     }
+}
+
+/// The rule does not trust a True, so what it knows by an older False must stay.
+#[test]
+fn a_false_is_not_replaced_by_a_true() {
+    let key = |audit_enabled| {
+        let setting = Setting::Mailbox(MailboxSettings {
+            captured_at: Timestamp::EARLIEST,
+            called: called(SHARED),
+            recipient_type: Property::NotGiven,
+            audit_enabled: Property::Known(audit_enabled),
+            default_audit_set: Property::NotGiven,
+            audit_delegate: Property::NotGiven,
+            audit_owner: Property::NotGiven,
+            audit_admin: Property::NotGiven,
+            audit_log_age_limit: Property::NotGiven,
+            region: Property::NotGiven,
+            grant_send_on_behalf_to: Property::NotGiven,
+        });
+        setting.key()
+    };
+    assert_eq!(key(false), key(false));
+    assert_ne!(key(false), key(true));
 }

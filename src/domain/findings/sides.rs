@@ -142,6 +142,19 @@ fn by_settings(settings: &MailboxSettings, action: Action) -> Option<bool> {
     }
 }
 
+/// It is logged because Microsoft's defaults hold, and not because a list says so.
+fn rests_on_defaults(told: &Told<'_>, action: Action) -> bool {
+    match told {
+        Told::Reset => true,
+        Told::List(_) => false,
+        Told::Settings(settings) => {
+            let listed = (action.list)(settings).known();
+            listed.and_then(|names| names.has(action.name)) != Some(true)
+                && by_settings(settings, action) == Some(true)
+        }
+    }
+}
+
 fn by_list(list: &ListChange, action: Action) -> Option<bool> {
     match list {
         ListChange::Replaced(names) => names.has(action.name),
@@ -156,7 +169,15 @@ fn audited(view: &View<'_>, account: usize, action: Action) -> State {
     let facts = facts(view, account, action);
     let mut unclear: Vec<Clue> = Vec::new();
     let mut bad: Vec<Clue> = Vec::new();
+    let mut is_customised = false;
     for fact in facts.iter().rev() {
+        if is_customised && rests_on_defaults(&fact.value, action) {
+            continue; // newer settings say that the defaults do not hold any more
+        }
+        if let Told::Settings(settings) = &fact.value {
+            let defaults = settings.default_audit_set.known();
+            is_customised |= defaults.and_then(|names| names.has(action.by)) == Some(false);
+        }
         let tells = match &fact.value {
             Told::Reset => Some(true),
             Told::List(list) => by_list(list, action),

@@ -205,3 +205,26 @@ fn lists_changed_in_the_feed() {
     let clues = &case.findings()[0].clues;
     assert_eq!(clues[0].says, "AuditDelegate was set to Update");
 }
+
+/// An older export cannot vouch for defaults that a newer one says are gone.
+#[test]
+fn defaults_that_are_gone_tell_nothing_any_more() {
+    let exported = |hour: i64, default_audit_set: &str| MailboxSettings {
+        captured_at: at(hour),
+        default_audit_set: list(default_audit_set),
+        audit_delegate: Property::NotGiven,
+        ..shared()
+    };
+    let defaults = exported(1, "Admin, Delegate, Owner");
+    let mut case = Case::with(vec![defaults.clone(), agent(ANNA)]);
+    assert_eq!(case.found(), [""; 0]);
+    case.settings.mailboxes.push(exported(2, "Admin, Owner"));
+    let unknown = "UNKNOWN SHARED_SEND_AS_NOT_AUDITED support@contoso.com";
+    assert_eq!(case.found()[0], unknown);
+    let again = MailboxSettings {
+        captured_at: at(3),
+        ..defaults
+    };
+    case.settings.mailboxes.push(again);
+    assert_eq!(case.found(), [""; 0]);
+}
