@@ -162,12 +162,13 @@ impl Feed {
 
     async fn idle_cost(&self, postgres: &Postgres, how_long: Duration) -> (f64, f64) {
         let how_long = how_long.max(Duration::from_secs(3)) * 3;
+        sleep(Duration::from_secs(1)).await; // connections that were just closed take theirs with them
         let (server, database) = (self.there.cpu(), postgres.cpu());
         sleep(how_long).await;
         let share = |used: Duration| used.as_secs_f64() / how_long.as_secs_f64();
         (
-            share(self.there.cpu() - server),
-            share(postgres.cpu() - database),
+            share(self.there.cpu().saturating_sub(server)),
+            share(postgres.cpu().saturating_sub(database)),
         )
     }
 
