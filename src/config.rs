@@ -5,142 +5,21 @@
 mod cache;
 mod database;
 mod sources;
+mod table;
 
 pub use cache::CacheKind;
 pub use database::DatabaseUrl;
 pub use sources::Origin;
+pub use table::{SETTINGS, Setting};
 
 use sources::Values;
 use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
-
-/// The same for people everywhere: `--cache-entries`, `SENTBY_CACHE_ENTRIES` and
-/// `cache_entries` are one setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// As in the file.
-    pub key: &'static str,
-    /// Without its `--`.
-    pub flag: &'static str,
-    /// What the help calls the value; empty for a switch.
-    pub value: &'static str,
-    /// Empty: nothing is set.
-    pub default: &'static str,
-    /// Of interest to `serve` alone: other commands have no flag for it.
-    pub serve_only: bool,
-    pub help: &'static str,
-}
-
-pub const SETTINGS: [Setting; 11] = [
-    Setting {
-        key: "database",
-        flag: "database",
-        value: "URL",
-        default: "sqlite://sentby.db",
-        serve_only: false,
-        help: "sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE",
-    },
-    Setting {
-        key: "listen",
-        flag: "listen",
-        value: "ADDRESS:PORT",
-        default: "127.0.0.1:50051",
-        serve_only: true,
-        help: "Where the gRPC API is served. Port 0 takes a free one. An address that is not \
-               loopback needs --insecure",
-    },
-    Setting {
-        key: "insecure",
-        flag: "insecure",
-        value: "",
-        default: "false",
-        serve_only: true,
-        help: "Serve others than this machine without TLS and without authentication: only \
-               behind something that does both",
-    },
-    Setting {
-        key: "key_file",
-        flag: "key-file",
-        value: "FILE",
-        default: "",
-        serve_only: true,
-        help: "The key that page tokens are sealed with. Not set: one is made once and kept \
-               in the database",
-    },
-    Setting {
-        key: "cache",
-        flag: "cache",
-        value: "memory|none|URL",
-        default: "memory",
-        serve_only: true,
-        help: "Where answers to lookups are kept: in the process, nowhere, or in a Redis that \
-               replicas share: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// with TLS, \
-               redis-cluster://HOST:PORT,HOST:PORT. A command that writes to the same \
-               database itself needs it too, by environment or file",
-    },
-    Setting {
-        key: "cache_ca_file",
-        flag: "cache-ca-file",
-        value: "FILE",
-        default: "",
-        serve_only: true,
-        help: "The authority (PEM) that the certificate of a rediss:// is from. Not set: one of \
-               the public ones",
-    },
-    Setting {
-        key: "cache_entries",
-        flag: "cache-entries",
-        value: "N",
-        default: "50000",
-        serve_only: true,
-        help: "Messages that the cache in memory holds at most",
-    },
-    Setting {
-        key: "ingest_memory",
-        flag: "ingest-memory",
-        value: "MIB",
-        default: "32",
-        serve_only: true,
-        help: "Batches that are in memory at a time, in MiB as they were sent; at least 16. \
-               More wait, or are refused for the moment",
-    },
-    Setting {
-        key: "change_days",
-        flag: "change-days",
-        value: "DAYS",
-        default: "30",
-        serve_only: true,
-        help: "How long changes are kept for those who watch, 1 to 3650. Who was away for longer \
-               has to read the whole range anew",
-    },
-    Setting {
-        key: "log",
-        flag: "log",
-        value: "FILTER",
-        default: "info",
-        serve_only: false,
-        help: "What is logged: off, error, warn, info, debug or trace, also by part \
-               (`info,sqlx=warn`). Commands other than serve start with warn",
-    },
-    Setting {
-        key: "log_format",
-        flag: "log-format",
-        value: "text|json",
-        default: "text",
-        serve_only: false,
-        help: "How it is logged, on standard error",
-    },
-];
-
-impl Setting {
-    pub fn env(&self) -> String {
-        format!("{ENV_PREFIX}{}", self.key.to_uppercase())
-    }
-}
 
 /// Every variable of the environment that begins with it is ours.
 pub const ENV_PREFIX: &str = "SENTBY_";
@@ -166,6 +45,14 @@ pub struct Config {
     pub database: DatabaseUrl,
     pub listen: SocketAddr,
     pub insecure: bool,
+    pub tls_cert_file: Option<PathBuf>,
+    pub tls_key_file: Option<PathBuf>,
+    pub tls_client_ca_file: Option<PathBuf>,
+    pub callers_file: Option<PathBuf>,
+    pub max_connections: usize,
+    pub ops_listen: Option<SocketAddr>,
+    /// `http://HOST:PORT`
+    pub otlp_endpoint: Option<String>,
     pub key_file: Option<PathBuf>,
     pub cache: CacheKind,
     pub cache_ca_file: Option<PathBuf>,
@@ -173,6 +60,8 @@ pub struct Config {
     /// In bytes.
     pub ingest_memory: usize,
     pub change_days: u32,
+    pub unjoined_send_days: u32,
+    pub delete_grace_days: u32,
     /// A filter of `tracing_subscriber`.
     pub log: String,
     pub log_format: LogFormat,
@@ -218,6 +107,13 @@ impl Config {
             database: values.parse("database", DatabaseUrl::parse)?,
             listen: values.parse("listen", listen)?,
             insecure: values.parse("insecure", switch)?,
+            tls_cert_file: values.path("tls_cert_file"),
+            tls_key_file: values.path("tls_key_file"),
+            tls_client_ca_file: values.path("tls_client_ca_file"),
+            callers_file: values.path("callers_file"),
+            max_connections: values.parse("max_connections", max_connections)?,
+            ops_listen: values.optional("ops_listen", listen)?,
+            otlp_endpoint: values.optional("otlp_endpoint", otlp_endpoint)?,
             key_file: values.path("key_file"),
             cache: values.parse("cache", CacheKind::parse)?,
             cache_ca_file: values.path("cache_ca_file"),
@@ -225,7 +121,9 @@ impl Config {
                 text.parse().map_err(|_| "is a whole number".into())
             })?,
             ingest_memory: values.parse("ingest_memory", ingest_memory)?,
-            change_days: values.parse("change_days", change_days)?,
+            change_days: values.parse("change_days", days(1..=3_650))?,
+            unjoined_send_days: values.parse("unjoined_send_days", days(1..=3_650))?,
+            delete_grace_days: values.parse("delete_grace_days", days(0..=90))?,
             log: match values.get("log") {
                 Some((_, Origin::Default)) | None if role == Role::Command => "warn".into(),
                 _ => values.parse("log", log_filter)?,
@@ -262,12 +160,21 @@ impl Config {
             "database" => self.database.to_string(),
             "listen" => self.listen.to_string(),
             "insecure" => self.insecure.to_string(),
+            "tls_cert_file" => path(&self.tls_cert_file),
+            "tls_key_file" => path(&self.tls_key_file),
+            "tls_client_ca_file" => path(&self.tls_client_ca_file),
+            "callers_file" => path(&self.callers_file),
+            "max_connections" => self.max_connections.to_string(),
+            "ops_listen" => self.ops_listen.map_or(String::new(), |it| it.to_string()),
+            "otlp_endpoint" => self.otlp_endpoint.clone().unwrap_or_default(),
             "key_file" => path(&self.key_file),
             "cache" => self.cache.to_string(),
             "cache_ca_file" => path(&self.cache_ca_file),
             "cache_entries" => self.cache_entries.to_string(),
             "ingest_memory" => (self.ingest_memory / MIB).to_string(),
             "change_days" => self.change_days.to_string(),
+            "unjoined_send_days" => self.unjoined_send_days.to_string(),
+            "delete_grace_days" => self.delete_grace_days.to_string(),
             "log" => self.log.clone(),
             "log_format" => match self.log_format {
                 LogFormat::Text => "text".into(),
@@ -319,9 +226,27 @@ fn ingest_memory(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "is a whole number of MiB, at least 16".into())
 }
 
-fn change_days(text: &str) -> Result<u32, String> {
-    let days = text.parse().ok().filter(|days| (1..=3_650).contains(days));
-    days.ok_or_else(|| "is a whole number of days, 1 to 3650".into())
+fn days(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, String> {
+    move |text| {
+        let days = text.parse().ok().filter(|days| range.contains(days));
+        let (first, last) = (range.start(), range.end());
+        days.ok_or_else(|| format!("is a whole number of days, {first} to {last}"))
+    }
+}
+
+fn max_connections(text: &str) -> Result<usize, String> {
+    let count = text
+        .parse()
+        .ok()
+        .filter(|count| (1..=1_000_000).contains(count));
+    count.ok_or_else(|| "is a whole number, 1 to 1000000".into())
+}
+
+fn otlp_endpoint(text: &str) -> Result<String, String> {
+    let uri: Option<http::Uri> = text.parse().ok();
+    let uri = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.port().is_some());
+    uri.map(|_| text.to_owned())
+        .ok_or_else(|| format!("{text:?} is not http://HOST:PORT"))
 }
 
 fn switch(text: &str) -> Result<bool, String> {

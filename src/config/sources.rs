@@ -73,6 +73,18 @@ impl Values {
         Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty())
     }
 
+    /// `None`: not set.
+    pub fn optional<T>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        match self.get(key) {
+            Some((text, _)) if !text.trim().is_empty() => self.parse(key, parse).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Only for settings with a default.
     pub fn parse<T>(
         &self,

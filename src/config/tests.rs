@@ -53,8 +53,11 @@ fn unknown_names_are_errors_that_name_the_nearest() {
         error,
         "environment variable SENTBY_DATABSE: there is no such setting, did you mean \
          SENTBY_DATABASE? Known: SENTBY_DATABASE, SENTBY_LISTEN, SENTBY_INSECURE, \
+         SENTBY_TLS_CERT_FILE, SENTBY_TLS_KEY_FILE, SENTBY_TLS_CLIENT_CA_FILE, \
+         SENTBY_CALLERS_FILE, SENTBY_MAX_CONNECTIONS, SENTBY_OPS_LISTEN, SENTBY_OTLP_ENDPOINT, \
          SENTBY_KEY_FILE, SENTBY_CACHE, SENTBY_CACHE_CA_FILE, SENTBY_CACHE_ENTRIES, \
-         SENTBY_INGEST_MEMORY, SENTBY_CHANGE_DAYS, SENTBY_LOG, \
+         SENTBY_INGEST_MEMORY, SENTBY_CHANGE_DAYS, SENTBY_UNJOINED_SEND_DAYS, \
+         SENTBY_DELETE_GRACE_DAYS, SENTBY_LOG, \
          SENTBY_LOG_FORMAT, SENTBY_CONFIG"
     );
     let (_dir, path) = file("listn = '127.0.0.1:1'");
@@ -161,14 +164,23 @@ fn the_effective_configuration_shows_every_setting_and_no_secret() {
     let mut config = Config::defaults();
     config.database = DatabaseUrl::parse("postgres://u:secret@h/d").unwrap();
     let keys: Vec<_> = config.effective().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, SETTINGS.map(|setting| setting.key));
+    assert_eq!(
+        keys,
+        SETTINGS
+            .iter()
+            .map(|setting| setting.key)
+            .collect::<Vec<_>>()
+    );
     for setting in SETTINGS {
         assert_eq!(setting.flag, setting.key.replace('_', "-"));
     }
     assert_eq!(
         config.to_string(),
-        "database=postgres://u:***@h/d listen=127.0.0.1:50051 insecure=false key_file=(not set) \
-         cache=memory cache_ca_file=(not set) cache_entries=50000 ingest_memory=32 change_days=30 log=warn \
+        "database=postgres://u:***@h/d listen=127.0.0.1:50051 insecure=false tls_cert_file=(not set) \
+         tls_key_file=(not set) tls_client_ca_file=(not set) callers_file=(not set) \
+         max_connections=1000 ops_listen=(not set) otlp_endpoint=(not set) key_file=(not set) \
+         cache=memory cache_ca_file=(not set) cache_entries=50000 ingest_memory=32 change_days=30 \
+         unjoined_send_days=30 delete_grace_days=7 log=warn \
          log_format=text"
     );
     assert!(!format!("{config:?}").contains("secret"));
