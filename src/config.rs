@@ -25,6 +25,8 @@ use std::{
 pub const ENV_PREFIX: &str = "SENTBY_";
 /// Names the file; so it cannot stand in it.
 pub const ENV_CONFIG: &str = "SENTBY_CONFIG";
+/// What commands show a server. No setting: those are logged.
+pub const ENV_TOKEN: &str = "SENTBY_TOKEN";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -80,11 +82,20 @@ pub enum ConfigError {
     #[error("the configuration file {}: {problem}", .path.display())]
     File { path: PathBuf, problem: String },
     #[error(
-        "{origin}: {address} can be reached from other machines, and sentby has no TLS and no \
-         authentication yet. Listen on 127.0.0.1, or give --insecure if something in front \
-         of it does both"
+        "{origin}: {address} can be reached from other machines: set {missing} too, so that it is \
+         known who calls and nobody listens in. Or listen on 127.0.0.1, or give --insecure if \
+         something in front of it does both"
     )]
-    NotLoopback { origin: Origin, address: SocketAddr },
+    NotLoopback {
+        origin: Origin,
+        address: SocketAddr,
+        missing: &'static str,
+    },
+    #[error("{origin}: it needs {missing} too")]
+    Incomplete {
+        origin: Origin,
+        missing: &'static str,
+    },
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {
@@ -134,13 +145,49 @@ impl Config {
                 _ => Err("is text or json".into()),
             })?,
         };
-        if role == Role::Serve && !config.insecure && !config.listen.ip().is_loopback() {
-            return Err(ConfigError::NotLoopback {
-                origin: values.origin("listen"),
-                address: config.listen,
-            });
+        if role == Role::Serve {
+            config.check_access(&values)?;
         }
         Ok(config)
+    }
+
+    /// Nobody serves a network by oversight: who listens to it says who may call, over TLS.
+    fn check_access(&self, values: &Values) -> Result<(), ConfigError> {
+        let has_tls = self.tls_cert_file.is_some();
+        for (key, missing, is_incomplete) in [
+            (
+                "tls_cert_file",
+                "tls_key_file",
+                has_tls && self.tls_key_file.is_none(),
+            ),
+            (
+                "tls_key_file",
+                "tls_cert_file",
+                self.tls_key_file.is_some() && !has_tls,
+            ),
+            (
+                "tls_client_ca_file",
+                "tls_cert_file and tls_key_file",
+                self.tls_client_ca_file.is_some() && !has_tls,
+            ),
+        ] {
+            if is_incomplete {
+                let origin = values.origin(key);
+                return Err(ConfigError::Incomplete { origin, missing });
+            }
+        }
+        let missing = match (has_tls, self.callers_file.is_some()) {
+            _ if self.insecure || self.listen.ip().is_loopback() => return Ok(()),
+            (true, true) => return Ok(()),
+            (false, true) => "tls_cert_file and tls_key_file",
+            (true, false) => "callers_file",
+            (false, false) => "tls_cert_file, tls_key_file and callers_file",
+        };
+        Err(ConfigError::NotLoopback {
+            origin: values.origin("listen"),
+            address: self.listen,
+            missing,
+        })
     }
 
     /// Every setting as it is in effect, without secrets: for the log.

@@ -90,6 +90,7 @@
 
 #![cfg_attr(test, allow(clippy::too_many_lines))] // tables of cases are long
 
+pub mod access;
 pub mod app;
 pub mod audit;
 pub mod cache;

@@ -1,17 +1,24 @@
 //! The only wiring: configuration → store → cache → use cases → services → connections.
 
+mod door;
+mod listener;
+mod tls;
+
+pub use door::Door;
+
 use crate::{
+    access::Access,
     app::{App, Limits},
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
-    grpc::{self, health, layers},
+    grpc::{self, access::AccessLayer, health, layers},
     store::{self, SCHEMA_VERSIONS, Store, StoreError, retrying},
 };
 use hyper_util::rt::TokioIo;
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{io::DuplexStream, net::TcpListener};
+use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
+use tonic::transport::{Channel, Endpoint, Server};
 use tower::{
     layer::util::{Identity, Stack},
     service_fn,
@@ -26,6 +33,8 @@ const EXPIRE: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[error("{0}")]
+    Access(String),
     #[error("the key file {path} cannot be used: {why}")]
     KeyFile { path: PathBuf, why: String },
     #[error(
@@ -120,9 +129,13 @@ pub async fn grant_reader(config: &Config, role: &str) -> Result<(), OpenError> 
 /// Serves until `shutdown`, then lets calls in progress end, at most [`DRAIN`] long.
 pub async fn serve(
     app: Arc<App>,
-    listener: TcpListener,
+    door: impl Into<Door>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
+    let door = door.into();
+    let access = AccessLayer::new(door.access());
+    let (connections, following) = door.into_parts();
+    let following = tokio::spawn(following);
     let (reporter, health) = health::new().await;
     let watch = tokio::spawn(health::watch(Arc::clone(&app), reporter.clone()));
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
@@ -138,8 +151,9 @@ pub async fn serve(
         }
     };
     let serving = builder()
+        .layer(access)
         .add_routes(grpc::routes(&app, health, &stopping))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+        .serve_with_incoming_shutdown(connections, stop);
     // an idle peer can hold a graceful stop for ever
     let result = tokio::select! {
         result = serving => result,
@@ -149,6 +163,7 @@ pub async fn serve(
         }
     };
     watch.abort();
+    following.abort();
     housekeeping.abort();
     result
 }
@@ -161,6 +176,8 @@ pub fn in_process(app: Arc<App>) -> Channel {
         let (_, health) = health::new().await;
         let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
         let serving = builder()
+            // who holds the database needs nobody's leave
+            .layer(AccessLayer::new(Arc::new(Access::Everybody)))
             // it ends with its one client
             .add_routes(grpc::routes(&app, health, &CancellationToken::new()))
             .serve_with_incoming(connection);

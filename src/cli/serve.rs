@@ -1,7 +1,10 @@
 //! `sentby serve`
 
 use super::{Outcome, settings::ServeSettings};
-use crate::{config::Config, server};
+use crate::{
+    config::Config,
+    server::{self, Door},
+};
 use anyhow::Context as _;
 use std::{future::Future, io, net::SocketAddr};
 use tokio::{
@@ -49,9 +52,11 @@ impl Serve {
         );
         let shutdown = shutdown()?;
         let listener = listen(config.listen).await?;
+        let address = listener.local_addr()?;
+        let door = Door::open(listener, &config).await?;
         let app = server::open(&config).await?;
-        tracing::info!(address = %listener.local_addr()?, "serving");
-        server::serve(app, listener, shutdown).await?;
+        tracing::info!(%address, "serving");
+        server::serve(app, door, shutdown).await?;
         tracing::info!("stopped");
         Ok(Outcome::Done)
     }

@@ -169,6 +169,15 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         }
         ErrorReason::StoreCorrupt => "look at the server's log; the database holds what cannot be",
         ErrorReason::RequestIdReused => "give every content a request id of its own",
+        ErrorReason::Unauthenticated => {
+            "give a token in SENTBY_TOKEN or --token-file, or a certificate with \
+             --client-cert-file and --client-key-file, that the server's callers file names; it \
+             may have expired, or been revoked"
+        }
+        ErrorReason::PermissionDenied => {
+            "ask who runs the server to give the caller the role, or the tenant, in the callers \
+             file"
+        }
         ErrorReason::Unspecified => "",
     }
 }

@@ -1,7 +1,7 @@
 //! Flags, environment and file, brought together by key. What a value means is not known
 //! here; where it came from is, so that every error can say it.
 
-use super::{Config, ConfigError, ENV_CONFIG, ENV_PREFIX, SETTINGS, Setting};
+use super::{Config, ConfigError, ENV_CONFIG, ENV_PREFIX, ENV_TOKEN, SETTINGS, Setting};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -113,7 +113,7 @@ fn read_env(
     let (mut found, mut file) = (Vec::new(), None);
     for (name, value) in env {
         let name = name.to_string_lossy().into_owned();
-        if !name.starts_with(ENV_PREFIX) || is_of_kubernetes(&name) {
+        if !name.starts_with(ENV_PREFIX) || name == ENV_TOKEN || is_of_kubernetes(&name) {
             continue;
         }
         let setting = find(|setting| setting.env() == name);

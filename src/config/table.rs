@@ -35,7 +35,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "127.0.0.1:50051",
         serve_only: true,
         help: "Where the gRPC API is served. Port 0 takes a free one. An address that is not \
-               loopback needs --insecure",
+               loopback needs TLS and a callers file, or --insecure",
     },
     Setting {
         key: "insecure",
@@ -68,7 +68,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "FILE",
         default: "",
         serve_only: true,
-        help: "Clients must show a certificate of one of these authorities (PEM)",
+        help: "Clients show a certificate of one of these authorities (PEM): all of them, or \
+               where the callers file has tokens, those without one",
     },
     Setting {
         key: "callers_file",
@@ -76,7 +77,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "FILE",
         default: "",
         serve_only: true,
-        help: "The table of who may call what (TOML)",
+        help: "The table of who may call what, on which tenants (TOML). Not set: everybody may do \
+               everything",
     },
     Setting {
         key: "max_connections",

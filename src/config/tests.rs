@@ -81,6 +81,7 @@ fn what_kubernetes_and_empty_variables_say_is_not_ours() {
             ("SENTBY_PORT_50051_TCP_ADDR", "10.0.0.1"),
             ("SENTBY_KEY_FILE", ""),
             ("SENTBY_DATABASE", ""),
+            ("SENTBY_TOKEN", "sentby_x"),
             ("OTHER", "x"),
         ],
     );
@@ -155,6 +156,29 @@ fn other_machines_are_served_only_if_asked_for_twice() {
     assert!(load(Role::Serve, &[listen, ("insecure", "true")], &[]).is_ok());
     assert!(load(Role::Serve, &[("listen", "localhost:0")], &[]).is_ok());
     assert!(load(Role::Serve, &[("listen", "[::1]:1")], &[]).is_ok());
+    let (cert, key) = (("tls_cert_file", "c"), ("tls_key_file", "k"));
+    let (ca, callers) = (("tls_client_ca_file", "a"), ("callers_file", "f"));
+    for (flags, told) in [
+        (
+            &[listen][..],
+            "set tls_cert_file, tls_key_file and callers_file too",
+        ),
+        (&[listen, cert, key], "set callers_file too"),
+        (&[listen, callers], "set tls_cert_file and tls_key_file too"),
+        (&[cert], "--tls-cert-file: it needs tls_key_file too"),
+        (&[key], "--tls-key-file: it needs tls_cert_file too"),
+        (&[ca], "--tls-client-ca-file: it needs tls_cert_file and"),
+    ] {
+        let error = load(Role::Serve, flags, &[]).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    for fine in [
+        &[listen, cert, key, callers][..],
+        &[callers],
+        &[cert, key, ca],
+    ] {
+        assert!(load(Role::Serve, fine, &[]).is_ok(), "{fine:?}");
+    }
     // a command that does not listen does not mind
     assert!(load(Role::Command, &[], &[("SENTBY_LISTEN", "0.0.0.0:1")]).is_ok());
 }

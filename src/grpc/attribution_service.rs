@@ -52,8 +52,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::GetAttributionRequest>,
     ) -> Result<Response<pb::GetAttributionResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let id = fields.message_id("message_id", &request.message_id);
         let sent_at = fields.optional_time("sent_at", request.sent_at);
@@ -73,8 +72,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::LookupAttributionsRequest>,
     ) -> Result<Response<pb::LookupAttributionsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let (ids, sent_at) = asked(&mut fields, request.message_ids, request.queries);
         fields.check()?;
@@ -109,8 +107,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::ListAttributionsRequest>,
     ) -> Result<Response<pb::ListAttributionsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let walk = walk!(fields, request);
         let page_size = fields.page_size(request.page_size);
         fields.check()?;
@@ -139,8 +136,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::StreamAttributionsRequest>,
     ) -> Result<Response<Chunks>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let walk = walk!(fields, request);
         let chunk_size = fields.chunk_size(request.chunk_size);
         fields.check()?;
@@ -150,7 +146,9 @@ impl AttributionService for Handler {
                     .await
             })
             .await?;
-        Ok(Response::new(attribution_stream::chunks(self, answers)))
+        let standing = fields.into_standing();
+        let chunks = attribution_stream::chunks(self, answers, standing);
+        Ok(Response::new(chunks))
     }
 
     type WatchAttributionsStream = Changes;
@@ -159,21 +157,21 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::WatchAttributionsRequest>,
     ) -> Result<Response<Changes>, Status> {
-        let mut fields = Fields::default();
-        let asked = watch::asked(&mut fields, request.into_inner());
+        let (mut fields, request) = Fields::open(request);
+        let asked = watch::asked(&mut fields, request);
         fields.check()?;
         let watch = self
             .run(move |app| async move { app.watch_attributions(asked).await })
             .await?;
-        Ok(Response::new(watch::changes(self, watch)))
+        let standing = fields.into_standing();
+        Ok(Response::new(watch::changes(self, watch, standing)))
     }
 
     async fn summarize_agents(
         &self,
         request: Request<pb::SummarizeAgentsRequest>,
     ) -> Result<Response<pb::SummarizeAgentsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let asked = summary::query(&mut fields, &request);
         let page_size = fields.summary_page_size(request.page_size);
         fields.check()?;
@@ -190,8 +188,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::ExplainAttributionRequest>,
     ) -> Result<Response<pb::ExplainAttributionResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let key = match &request.message {
             Some(Asked::MessageId(id)) => fields.message_id("message_id", id).map(|id| id.key()),

@@ -7,6 +7,7 @@ use super::{
     outbox::{self, Answers, Source},
 };
 use crate::{
+    access::Standing,
     app::{
         self,
         stream_attributions::{AnswerStream, Chunk},
@@ -18,8 +19,8 @@ const RESUME: &str = "open a new stream with the resume_token of the last chunk"
 
 pub(super) type Chunks = Answers<StreamAttributionsResponse>;
 
-pub(super) fn chunks(handler: &Handler, answers: AnswerStream) -> Chunks {
-    outbox::answers(handler, answers, RESUME)
+pub(super) fn chunks(handler: &Handler, answers: AnswerStream, standing: Standing) -> Chunks {
+    outbox::answers(handler, answers, standing, RESUME)
 }
 
 impl Source for AnswerStream {

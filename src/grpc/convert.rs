@@ -2,6 +2,7 @@
 
 use super::status;
 use crate::{
+    access::{Caller, Denied, Standing},
     app::{Error, FieldError, chunk_size, page_size, summary_page_size},
     domain::{
         Absence, ActorKind, Answer, Attribution, Basis, MessageId, MessageKey, Operation, Revision,
@@ -9,28 +10,66 @@ use crate::{
     },
     pb,
 };
-use tonic::Status;
+use tonic::{Request, Status};
 use uuid::Uuid;
 
-/// Collects what is wrong with a request, so that the caller learns of all of it at once.
-#[derive(Debug, Default)]
-pub(super) struct Fields(Vec<FieldError>);
+/// Reads the fields of a request for its caller. Collects what is wrong with them, so that the
+/// caller learns of all of it at once.
+///
+/// Nothing else in this room makes a [`TenantId`] of text: one that the caller has no grant on
+/// does not come out of here.
+#[derive(Debug)]
+pub(super) struct Fields {
+    caller: Caller,
+    wrong: Vec<FieldError>,
+    tenants: Vec<TenantId>,
+    /// It names a tenant that it has no grant on.
+    is_denied: bool,
+}
 
 impl Fields {
+    /// Of a request that came in.
+    pub(super) fn open<T>(request: Request<T>) -> (Self, T) {
+        (Self::of(caller(&request)), request.into_inner())
+    }
+
+    pub(super) fn of(caller: Caller) -> Self {
+        Self {
+            caller,
+            wrong: Vec::new(),
+            tenants: Vec::new(),
+            is_denied: false,
+        }
+    }
+
     pub(super) fn wrong(&mut self, field: impl Into<String>, why: impl Into<String>) {
-        self.0.push(FieldError {
+        self.wrong.push(FieldError {
             field: field.into(),
             why: why.into(),
         });
     }
 
-    /// Call it after all fields were read and before any value is used.
+    /// Call it after all fields were read and before any value is used. A tenant that is not the
+    /// caller's goes first: nothing else is told of such a request.
     pub(super) fn check(&self) -> Result<(), Status> {
-        if self.0.is_empty() {
+        if self.is_denied {
+            Err(status::denied(&Denied::Tenant))
+        } else if self.wrong.is_empty() {
             Ok(())
         } else {
-            Err(status::invalid(&self.0))
+            Err(status::invalid(&self.wrong))
         }
+    }
+
+    /// Those that the caller may see; `None`: all.
+    pub(super) fn granted(&self) -> Option<Vec<TenantId>> {
+        let tenants = self.caller.tenants()?;
+        Some(tenants.iter().copied().collect())
+    }
+
+    /// What a stream that answers this request rests on.
+    pub(super) fn into_standing(self) -> Standing {
+        Standing::new(self.caller, self.tenants)
     }
 
     fn required<T>(&mut self, field: &str, value: Option<T>, why: &str) -> Option<T> {
@@ -46,10 +85,20 @@ impl Fields {
 
     /// One of several.
     pub(super) fn tenant_id_at(&mut self, field: &str, text: &str) -> TenantId {
-        let id = TenantId::parse(text).filter(|id| !id.0.is_nil());
-        let why = "must be the Entra tenant GUID, e.g. 11111111-2222-3333-4444-555555555555";
-        self.required(field, id, why)
-            .unwrap_or(TenantId(Uuid::nil()))
+        let nobody = TenantId(Uuid::nil());
+        // a malformed one is nobody's, like one that is not known
+        let id = TenantId::parse(text).unwrap_or(nobody);
+        if !self.caller.may_act_on(id) {
+            self.is_denied = true;
+            return nobody;
+        }
+        if id == nobody {
+            let why = "must be the Entra tenant GUID, e.g. 11111111-2222-3333-4444-555555555555";
+            self.wrong(field, why);
+        } else {
+            self.tenants.push(id);
+        }
+        id
     }
 
     pub(super) fn message_id(&mut self, field: &str, text: &str) -> Option<MessageId> {
@@ -181,7 +230,7 @@ impl Fields {
     fn size(&mut self, field: &str, checked: Result<u32, Error>) -> u32 {
         match checked {
             Ok(size) => return size,
-            Err(Error::Invalid(mut fields)) => self.0.append(&mut fields),
+            Err(Error::Invalid(mut fields)) => self.wrong.append(&mut fields),
             Err(error) => self.wrong(field, error.to_string()),
         }
         0
@@ -198,6 +247,12 @@ impl Fields {
         }
         text.to_owned()
     }
+}
+
+/// Who makes a call. Without the layer that knows it: nobody.
+pub(super) fn caller<T>(request: &Request<T>) -> Caller {
+    let caller = request.extensions().get::<Caller>();
+    caller.cloned().unwrap_or_else(Caller::nobody)
 }
 
 pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {

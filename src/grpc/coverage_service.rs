@@ -31,8 +31,7 @@ impl CoverageService for Handler {
         &self,
         request: Request<pb::GetCoverageRequest>,
     ) -> Result<Response<pb::GetCoverageResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let is_bounded = request.start.is_some() || request.end.is_some();
         let range = fields.open_range(request.start, request.end);
@@ -51,8 +50,7 @@ impl CoverageService for Handler {
         &self,
         request: Request<pb::ListFindingsRequest>,
     ) -> Result<Response<pb::ListFindingsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let filter = FindingsFilter {
             tenant: fields.tenant_id(&request.tenant_id),
             mailbox: fields.address_filter("mailbox", &request.mailbox),
@@ -75,8 +73,7 @@ impl CoverageService for Handler {
         &self,
         request: Request<pb::CheckAuditSettingsRequest>,
     ) -> Result<Response<pb::CheckAuditSettingsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let check = Check {
             tenant: fields.tenant_id(&request.tenant_id),
             content: request.content,

@@ -2,7 +2,7 @@
 
 use super::{
     Handler,
-    convert::{Fields, revision, timestamp},
+    convert::{Fields, caller, revision, timestamp},
     coverage_service,
     inbox::Inbox,
     ingest_stream::{self, Answers},
@@ -33,7 +33,9 @@ impl IngestService for Handler {
         request: Request<pb::IngestAuditBatchRequest>,
     ) -> Result<Response<pb::IngestAuditBatchResponse>, Status> {
         let arrived = Inbox::of(&request).take()?;
-        let answer = self.ingest(arrived.message, arrived.admitted).await?;
+        let (fields, _) = Fields::open(request);
+        let answer = self.ingest(fields, arrived.message, arrived.admitted);
+        let answer = answer.await?;
         Ok(Response::new(answer))
     }
 
@@ -43,20 +45,23 @@ impl IngestService for Handler {
         &self,
         request: Request<Streaming<pb::StreamAuditBatchesRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let inbox = Inbox::of(&request);
+        let (inbox, caller) = (Inbox::of(&request), caller(&request));
         let batches = request.into_inner().map(move |seen| {
             let StreamAuditBatchesRequest { .. } = seen?;
             inbox.take()
         });
-        Ok(Response::new(ingest_stream::answers(self.clone(), batches)))
+        Ok(Response::new(ingest_stream::answers(
+            self.clone(),
+            caller,
+            batches,
+        )))
     }
 
     async fn list_audit_batches(
         &self,
         request: Request<pb::ListAuditBatchesRequest>,
     ) -> Result<Response<pb::ListAuditBatchesResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
         let filter = BatchFilter {
@@ -83,8 +88,7 @@ impl IngestService for Handler {
         &self,
         request: Request<pb::ListQuarantinedRecordsRequest>,
     ) -> Result<Response<pb::ListQuarantinedRecordsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let reason = quarantine::reason_filter(&mut fields, request.reason);
         let page_size = fields.page_size(request.page_size);
@@ -107,8 +111,7 @@ impl IngestService for Handler {
         &self,
         request: Request<pb::RetryQuarantinedRecordsRequest>,
     ) -> Result<Response<pb::RetryQuarantinedRecordsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let retry = Retry {
             digests: quarantine::digests(&mut fields, &request.digests),
@@ -127,10 +130,11 @@ impl Handler {
     /// if the caller does not wait for that.
     pub(super) async fn ingest(
         &self,
+        fields: Fields,
         request: pb::IngestAuditBatchRequest,
         admitted: Admitted,
     ) -> Result<pb::IngestAuditBatchResponse, Status> {
-        let batch = batch(request)?;
+        let batch = batch(fields, request)?;
         let ingested = self
             .run(|app| async move { app.ingest_admitted(batch, Some(admitted)).await })
             .await?;
@@ -138,8 +142,7 @@ impl Handler {
     }
 }
 
-fn batch(request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
-    let mut fields = Fields::default();
+fn batch(mut fields: Fields, request: pb::IngestAuditBatchRequest) -> Result<Batch, Status> {
     let tenant = fields.tenant_id(&request.tenant_id);
     let request_id = fields.label("request_id", &request.request_id, MAX_REQUEST_ID);
     let source = fields.label("source", &request.source, MAX_SOURCE);

@@ -6,14 +6,18 @@
 
 use super::{
     Handler,
+    convert::Fields,
     inbox::Arrived,
     layers::LONGEST,
-    status::{batch_error, deadline_exceeded, from_transport, invalid, stopping},
+    status::{batch_error, deadline_exceeded, denied, from_transport, invalid, stopping},
 };
-use crate::app::FieldError;
-use crate::pb::{
-    StreamAuditBatchesRequest, StreamAuditBatchesResponse,
-    stream_audit_batches_response::Result as Outcome,
+use crate::{
+    access::{Caller, Denied, Standing},
+    app::FieldError,
+    pb::{
+        StreamAuditBatchesRequest, StreamAuditBatchesResponse,
+        stream_audit_batches_response::Result as Outcome,
+    },
 };
 use futures_util::{
     Stream,
@@ -30,16 +34,21 @@ const SEND_THE_REST: &str = "what it had read is answered: open a new stream and
 pub(super) type Answers = BoxStream<'static, Result<StreamAuditBatchesResponse, Status>>;
 
 /// Answers batches as they are done, until the caller closes its side, an error of the
-/// connection, or the stop of the server; what was read is answered in any case.
+/// connection, the stop of the server, or the end of what its caller may; what was read is
+/// answered in any case.
 pub(super) fn answers(
     handler: Handler,
+    caller: Caller,
     batches: impl Stream<Item = Result<Arrived<StreamAuditBatchesRequest>, Status>>
     + Send
     + Unpin
     + 'static,
 ) -> Answers {
+    let standing = Standing::new(caller.clone(), Vec::new());
     let dialogue = Dialogue {
         handler,
+        caller,
+        lost: Box::pin(async move { standing.lost().await }),
         batches,
         in_flight: FuturesUnordered::new(),
         end: None,
@@ -53,6 +62,9 @@ pub(super) fn answers(
 
 struct Dialogue<B> {
     handler: Handler,
+    caller: Caller,
+    /// Ends when the caller may no longer send batches.
+    lost: BoxFuture<'static, Denied>,
     batches: B,
     in_flight: FuturesUnordered<BoxFuture<'static, StreamAuditBatchesResponse>>,
     /// Nothing more is read, and how the stream ends.
@@ -71,10 +83,13 @@ where
                 () = self.handler.stopping.cancelled(), if self.end.is_none() => {
                     self.end = Some(Err(stopping(SEND_THE_REST)));
                 }
+                lost = &mut self.lost, if self.end.is_none() => {
+                    self.end = Some(Err(denied(&lost)));
+                }
                 message = self.batches.next(), if reading => match message {
                     Some(Ok(arrived)) => {
-                        let handler = self.handler.clone();
-                        self.in_flight.push(Box::pin(answer(handler, arrived)));
+                        let (handler, caller) = (self.handler.clone(), self.caller.again());
+                        self.in_flight.push(Box::pin(answer(handler, caller, arrived)));
                     }
                     Some(Err(status)) => {
                         self.end = Some(Err(from_transport(&status).unwrap_or(status)));
@@ -94,11 +109,14 @@ where
 
 async fn answer(
     handler: Handler,
+    caller: Result<Caller, Denied>,
     Arrived { message, admitted }: Arrived<StreamAuditBatchesRequest>,
 ) -> StreamAuditBatchesResponse {
     let done = async {
+        // its grant may be another one by now than when the stream began
+        let fields = Fields::of(caller.map_err(|lost| denied(&lost))?);
         match message.batch {
-            Some(batch) => handler.ingest(batch, admitted).await,
+            Some(batch) => handler.ingest(fields, batch, admitted).await,
             None => Err(invalid(&[FieldError {
                 field: "batch".into(),
                 why: "is required".into(),

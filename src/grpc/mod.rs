@@ -13,9 +13,11 @@
 //! | `lookup_response.rs` | an answer of LookupAttributions, of items that are encoded already |
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
+//! | `access.rs` | who calls, before anything of a message is read |
 //! | `layers.rs` | what stands before every service |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
+pub mod access;
 mod attribution_service;
 mod attribution_stream;
 mod audit_settings;

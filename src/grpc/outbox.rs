@@ -5,7 +5,7 @@
 //! that others may want; what it was sent, and the place to go on at, it still has.
 
 use super::{Handler, status};
-use crate::app;
+use crate::{access::Standing, app};
 use futures_util::{
     future::Future,
     stream::{self, BoxStream, StreamExt as _},
@@ -29,26 +29,32 @@ pub(super) trait Source: Send + 'static {
     fn next(&mut self) -> impl Future<Output = app::Result<Option<Self::Answer>>> + Send;
 }
 
-/// All answers of the source until its end, its first error, or the stop of the server. `resume`
-/// tells callers how to go on.
+/// All answers of the source until its end, its first error, the stop of the server, or the end
+/// of what its caller may. `resume` tells callers how to go on.
 pub(super) fn answers<S: Source>(
     handler: &Handler,
     source: S,
+    standing: Standing,
     resume: &'static str,
 ) -> Answers<S::Answer> {
-    send(source, handler.stopping.clone(), PATIENCE, resume)
+    send(source, standing, handler.stopping.clone(), PATIENCE, resume)
 }
 
 fn send<S: Source>(
     source: S,
+    standing: Standing,
     stopping: CancellationToken,
     patience: Duration,
     resume: &'static str,
 ) -> Answers<S::Answer> {
     let (sender, receiver) = mpsc::channel(1);
     let sending = tokio::spawn(async move {
-        let end = send_on(source, sender, &stopping, patience, resume).await;
-        end.err().flatten()
+        let sending = send_on(source, sender, &stopping, patience, resume);
+        tokio::select! {
+            biased;
+            denied = standing.lost() => Some(status::denied(&denied)),
+            end = sending => end.err().flatten(),
+        }
     });
     let end = stream::once(sending).filter_map(|end| async {
         let end = end.unwrap_or_else(|failed| Some(status::from_error(app::Error::bug(&failed))));
@@ -91,6 +97,7 @@ async fn send_on<S: Source>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{Access, Shown};
     use std::sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -115,7 +122,9 @@ mod tests {
         let (made, stopping) = (Arc::default(), CancellationToken::new());
         let source = Counter(Arc::clone(&made), limit);
         let patience = Duration::from_millis(patience);
-        let answers = send(source, stopping.clone(), patience, "go on");
+        let everybody = Arc::new(Access::Everybody).admit(None, Shown::default());
+        let standing = Standing::new(everybody.expect("everybody"), Vec::new());
+        let answers = send(source, standing, stopping.clone(), patience, "go on");
         (answers, made, stopping)
     }
 

@@ -103,6 +103,7 @@ pub(super) fn retried(retried: Retried) -> pb::RetryQuarantinedRecordsResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Caller;
 
     #[test]
     fn every_reason_has_its_name() {
@@ -113,7 +114,7 @@ mod tests {
                 format!("QUARANTINE_REASON_{}", known.name())
             );
             assert_eq!(
-                reason_filter(&mut Fields::default(), pb.into()),
+                reason_filter(&mut Fields::of(Caller::nobody()), pb.into()),
                 Some(known)
             );
         }

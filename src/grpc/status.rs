@@ -2,6 +2,7 @@
 //! list in `proto/sentby/v1/error_reason.proto`.
 
 use crate::{
+    access::{Denied, Who},
     app::{
         Error, FieldError,
         watch_attributions::{FeedRefusal, RefusedPosition},
@@ -18,6 +19,36 @@ pub const ERROR_DOMAIN: &str = "sentby";
 
 /// When a caller may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Of who is not known, or may not. About a tenant the words are always the same: they tell
+/// nothing of it.
+pub(super) fn denied(denied: &Denied) -> Status {
+    let may_not = |text: String| {
+        Builder::new(ErrorReason::PermissionDenied).status(Code::PermissionDenied, text)
+    };
+    match denied {
+        Denied::Unknown => Builder::new(ErrorReason::Unauthenticated).status(
+            Code::Unauthenticated,
+            "who calls is not known here: send a valid token (`authorization: Bearer TOKEN`), or \
+             show a certificate that the server's callers file names",
+        ),
+        Denied::Tenant => may_not(
+            "the caller has no grant on this tenant: ask who runs the server to name it among \
+             the caller's tenants"
+                .into(),
+        ),
+        Denied::Method {
+            who: Some(Who::Roles(roles)),
+        } => {
+            let roles: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+            may_not(format!(
+                "this method is for callers with the role {}",
+                roles.join(" or ")
+            ))
+        }
+        Denied::Method { .. } => may_not("this method is for nobody on this server".into()),
+    }
+}
 
 /// The one place where errors become codes.
 pub(super) fn from_error(error: Error) -> Status {

@@ -25,8 +25,7 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::RegisterTenantRequest>,
     ) -> Result<Response<pb::RegisterTenantResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let tenant = fields.tenant_id(&request.tenant_id);
         let display_name = fields.display_name("display_name", &request.display_name);
         let consented_at = fields.time("consented_at", request.consented_at);
@@ -55,8 +54,7 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::GetTenantRequest>,
     ) -> Result<Response<pb::GetTenantResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let id = fields.tenant_id(&request.tenant_id);
         fields.check()?;
         let at_least = revision(request.at_least_revision);
@@ -83,12 +81,15 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::ListTenantsRequest>,
     ) -> Result<Response<pb::ListTenantsResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let page_size = fields.page_size(request.page_size);
         fields.check()?;
         let (tenants, next_page_token) = self
-            .run(|app| async move { app.list_tenants(page_size, &request.page_token).await })
+            .run(move |app| async move {
+                let granted = fields.granted();
+                app.list_tenants(granted.as_deref(), page_size, &request.page_token)
+                    .await
+            })
             .await?;
         Ok(Response::new(pb::ListTenantsResponse {
             tenants: tenants.into_iter().map(pb_tenant).collect(),
@@ -100,8 +101,7 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::RevokeConsentRequest>,
     ) -> Result<Response<pb::RevokeConsentResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let id = fields.tenant_id(&request.tenant_id);
         let revoked_at = fields.optional_time("revoked_at", request.revoked_at);
         fields.check()?;
@@ -117,7 +117,8 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::PutMailboxesRequest>,
     ) -> Result<Response<pb::PutMailboxesResponse>, Status> {
-        let change = register_change(request.into_inner())?;
+        let (fields, request) = Fields::open(request);
+        let change = register_change(fields, request)?;
         let changed = self
             .run(|app| async move { app.put_mailboxes(change).await })
             .await?;
@@ -135,8 +136,7 @@ impl TenantService for Handler {
         &self,
         request: Request<pb::ListMailboxesRequest>,
     ) -> Result<Response<pb::ListMailboxesResponse>, Status> {
-        let request = request.into_inner();
-        let mut fields = Fields::default();
+        let (mut fields, request) = Fields::open(request);
         let id = fields.tenant_id(&request.tenant_id);
         let page_size = fields.page_size(request.page_size);
         fields.check()?;
@@ -207,8 +207,10 @@ fn pb_mailbox((mailbox, settings): (Mailbox, KnownSettings)) -> pb::Mailbox {
     }
 }
 
-fn register_change(request: pb::PutMailboxesRequest) -> Result<RegisterChange, Status> {
-    let mut fields = Fields::default();
+fn register_change(
+    mut fields: Fields,
+    request: pb::PutMailboxesRequest,
+) -> Result<RegisterChange, Status> {
     let tenant = fields.tenant_id(&request.tenant_id);
     for (field, count) in [
         ("mailboxes", request.mailboxes.len()),

@@ -6,6 +6,7 @@ use super::{
     outbox::{self, Answers, Source},
 };
 use crate::{
+    access::Standing,
     app::{
         self,
         watch_attributions::{Asked, Chunk, MAX_TENANTS, Place, Start, Told, Watch},
@@ -23,8 +24,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 pub(super) type Changes = Answers<pb::WatchAttributionsResponse>;
 
-pub(super) fn changes(handler: &Handler, watch: Watch) -> Changes {
-    outbox::answers(handler, watch, RESUME)
+pub(super) fn changes(handler: &Handler, watch: Watch, standing: Standing) -> Changes {
+    outbox::answers(handler, watch, standing, RESUME)
 }
 
 impl Source for Watch {

@@ -386,7 +386,7 @@ on_both_engines! {
         sorted.sort_unstable();
         let (mut listed, mut token) = (Vec::new(), String::new());
         loop {
-            let (page, next) = app.list_tenants(2, &token).await.expect("a page");
+            let (page, next) = app.list_tenants(None, 2, &token).await.expect("a page");
             listed.extend(page.iter().map(|tenant| tenant.id));
             token = next;
             if token.is_empty() { break }
