@@ -2,6 +2,7 @@
 //! database. Behind it everything is the same gRPC code.
 
 use super::{
+    credentials::{Bearer, Credentials, in_words},
     settings::{CommonSettings, Flags},
     status::Refused,
 };
@@ -17,6 +18,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tonic::{
     Request, Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 
@@ -28,9 +30,11 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
-    /// Ask this server (http://HOST:PORT) instead of opening the database
+    /// Ask this server (https://HOST:PORT, or http://) instead of opening the database
     #[arg(long, value_name = "URL", value_parser = server_url, conflicts_with = "database")]
     server: Option<Endpoint>,
+    #[command(flatten)]
+    credentials: Credentials,
     #[command(flatten)]
     settings: CommonSettings,
 }
@@ -56,7 +60,14 @@ impl Target {
 
     pub async fn connect(&self, config: &Config, need: Need) -> anyhow::Result<Api> {
         let channel = match &self.server {
-            Some(endpoint) => connect(endpoint).await?,
+            Some(endpoint) => {
+                let bearer = self.credentials.bearer()?;
+                let endpoint = self.credentials.secure(endpoint.clone())?;
+                return Ok(Api {
+                    channel: connect(&endpoint).await?,
+                    bearer,
+                });
+            }
             None => {
                 if need == Need::Existing {
                     check_exists(&config.database)?;
@@ -90,7 +101,8 @@ async fn connect(endpoint: &Endpoint) -> anyhow::Result<Channel> {
 /// The causes above it repeat it, or say "transport error".
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |cause| cause.source());
-    causes.last().map_or(String::new(), ToString::to_string)
+    let root = causes.last().map_or(String::new(), ToString::to_string);
+    in_words(&root)
 }
 
 fn check_exists(database: &DatabaseUrl) -> anyhow::Result<()> {
@@ -106,11 +118,10 @@ fn check_exists(database: &DatabaseUrl) -> anyhow::Result<()> {
 fn server_url(text: &str) -> Result<Endpoint, String> {
     let url = match text.split_once("://") {
         None => format!("http://{text}"),
-        Some(("http", _)) => text.to_owned(),
-        Some(("https", _)) => {
-            return Err("sentby has no TLS yet: http://HOST:PORT, over a network you trust".into());
+        Some(("http" | "https", _)) => text.to_owned(),
+        Some((scheme, _)) => {
+            return Err(format!("{scheme}:// is not supported: https://HOST:PORT"));
         }
-        Some((scheme, _)) => return Err(format!("{scheme}:// is not supported: http://HOST:PORT")),
     };
     let endpoint = Endpoint::from_shared(url).map_err(|_| "is not http://HOST:PORT".to_owned())?;
     let uri = endpoint.uri();
@@ -125,11 +136,18 @@ fn server_url(text: &str) -> Result<Endpoint, String> {
 #[derive(Clone)]
 pub(super) struct Api {
     channel: Channel,
+    bearer: Bearer,
 }
+
+/// A connection that shows who calls.
+type Link = InterceptedService<Channel, Bearer>;
 
 impl Api {
     pub fn over(channel: Channel) -> Self {
-        Self { channel }
+        Self {
+            channel,
+            bearer: Bearer::default(),
+        }
     }
 
     /// Of a server that this process has just started.
@@ -138,20 +156,24 @@ impl Api {
         Ok(Self::over(connect(&endpoint).await?))
     }
 
-    pub fn tenants(&self) -> TenantServiceClient<Channel> {
-        TenantServiceClient::new(self.channel.clone())
+    fn link(&self) -> Link {
+        InterceptedService::new(self.channel.clone(), self.bearer.clone())
     }
 
-    pub fn ingest(&self) -> IngestServiceClient<Channel> {
-        IngestServiceClient::new(self.channel.clone()).max_encoding_message_size(MAX_MESSAGE)
+    pub fn tenants(&self) -> TenantServiceClient<Link> {
+        TenantServiceClient::new(self.link())
     }
 
-    pub fn attributions(&self) -> AttributionServiceClient<Channel> {
-        AttributionServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub fn ingest(&self) -> IngestServiceClient<Link> {
+        IngestServiceClient::new(self.link()).max_encoding_message_size(MAX_MESSAGE)
     }
 
-    pub fn coverage(&self) -> CoverageServiceClient<Channel> {
-        CoverageServiceClient::new(self.channel.clone())
+    pub fn attributions(&self) -> AttributionServiceClient<Link> {
+        AttributionServiceClient::new(self.link()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn coverage(&self) -> CoverageServiceClient<Link> {
+        CoverageServiceClient::new(self.link())
     }
 }
 
@@ -225,12 +247,12 @@ mod tests {
     fn a_server_is_named_with_or_without_scheme() {
         let url = |text: &str| server_url(text).map(|endpoint| endpoint.uri().to_string());
         assert_eq!(url("localhost:50051"), Ok("http://localhost:50051/".into()));
+        assert_eq!(url("https://h:1"), Ok("https://h:1/".into()));
         assert_eq!(url("http://[::1]:7"), Ok("http://[::1]:7/".into()));
         for wrong in [
             "",
             "localhost",
             "http://h",
-            "https://h:1",
             "unix:///x",
             "http://h:1/v1",
             "h:port",

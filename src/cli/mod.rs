@@ -6,6 +6,7 @@
 mod check_setup;
 mod client;
 mod coverage;
+mod credentials;
 mod demo;
 mod explain;
 mod findings;
@@ -22,6 +23,7 @@ mod simulate;
 mod status;
 mod summary;
 mod table;
+mod token;
 mod verify;
 mod watch;
 
@@ -84,6 +86,7 @@ enum Command {
     Verify(verify::Verify),
     Watch(watch::Watch),
     CheckSetup(check_setup::CheckSetup),
+    Token(token::Token),
 }
 
 /// How a command ended, short of an error.
@@ -127,6 +130,7 @@ impl Command {
         let (role, settings) = match self {
             Self::Demo(demo) => return demo.config(),
             Self::Simulate(_) => return simulate::Simulate::config(),
+            Self::Token(_) => return token::Token::config(),
             Self::CheckSetup(check) if check.tenant.is_none() => {
                 return check_setup::CheckSetup::config();
             }
@@ -169,6 +173,7 @@ impl Command {
             Self::Verify(verify) => verify.run(config).await,
             Self::Watch(watch) => watch.run(config).await,
             Self::CheckSetup(check) => check.run(config).await,
+            Self::Token(token) => token.run(),
         }
     }
 }
@@ -244,7 +249,12 @@ mod tests {
             &format!("sentby import --tenant {TENANT}"),
             &format!("sentby lookup --tenant {TENANT} --listen 127.0.0.1:1 x"),
             &format!("sentby lookup --tenant {TENANT} --server h:1 --database sqlite://x x"),
-            &format!("sentby lookup --tenant {TENANT} --server https://h:1 x"),
+            &format!("sentby lookup --tenant {TENANT} --ca-file f x"),
+            &format!("sentby lookup --tenant {TENANT} --server https://h:1 --client-cert-file f x"),
+            &format!("sentby lookup --tenant {TENANT} --server h:1 --token sentby_x x"),
+            "sentby token",
+            "sentby token new --role reader",
+            "sentby token new --name x --role admin",
             &format!("sentby import --tenant {TENANT} --shared nobody f"),
             &format!("sentby import --tenant {TENANT} --window-start 2026-03-01 f"),
             &format!("sentby list --tenant {TENANT} --from yesterday"),
@@ -281,6 +291,10 @@ mod tests {
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
             "sentby migrate --database postgres://h/d",
+            "sentby token new",
+            "sentby token new --name x --role reader --role collector",
+            &format!("sentby lookup --tenant {TENANT} --server https://h:1 --ca-file f x"),
+            &format!("sentby lookup --tenant {TENANT} --server h:1 --token-file f x"),
             "sentby migrate --database postgres://h/d --reader bi",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",

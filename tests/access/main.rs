@@ -1,0 +1,14 @@
+//! Who may call what: the real server over real TLS, callers of every kind, and what is not let in.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod authority;
+mod certificates;
+mod listener;
+mod matrix;
+mod program;
+mod raw;
+mod site;
+mod streams;
+mod tokens;
