@@ -65,6 +65,11 @@ pub struct Certificate {
     pub not_after: Timestamp,
 }
 
+/// Among the names of certificates. DNS names have no colon.
+pub fn is_uri(name: &str) -> bool {
+    name.contains(':')
+}
+
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());

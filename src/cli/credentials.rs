@@ -91,7 +91,10 @@ impl Interceptor for Bearer {
 
 /// What is wrong with a connection, in words instead of TLS's own names.
 pub(super) fn in_words(cause: &str) -> String {
-    const WORDS: [(&str, &str); 11] = [
+    // the reason for an end is sometimes overtaken by the end
+    const ENDED: &str = "the server ended the connection: it may serve https:// only, or want a \
+                         certificate (--client-cert-file), or not take the one it was shown";
+    const WORDS: [(&str, &str); 13] = [
         (
             "UnknownIssuer",
             "the server's certificate is not of the authority in --ca-file",
@@ -109,7 +112,7 @@ pub(super) fn in_words(cause: &str) -> String {
             "the server wants a certificate: --client-cert-file and --client-key-file",
         ),
         (
-            "UnknownCA",
+            "UnknownCa",
             "the server does not know the authority of the certificate in --client-cert-file",
         ),
         (
@@ -133,6 +136,8 @@ pub(super) fn in_words(cause: &str) -> String {
             "the server does not speak TLS: http:// instead of https://",
         ),
         ("InvalidMessage", "what answers there does not speak TLS"),
+        ("connection closed", ENDED),
+        ("broken pipe", ENDED),
     ];
     let known = WORDS.iter().find(|(name, _)| cause.contains(name));
     match known {

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -127,18 +127,18 @@ async fn handshake(
     address: SocketAddr,
     place: OwnedSemaphorePermit,
 ) -> Option<Connection> {
-    let made = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await;
-    let stream = match made {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "no handshake");
-            return None;
+    let accept = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let made = timeout(HANDSHAKE, async {
+        match accept.await {
+            Ok(stream) => Some(stream),
+            Err((error, stream)) => {
+                tracing::debug!(%address, %error, "no handshake");
+                farewell(stream).await;
+                None
+            }
         }
-        Err(_) => {
-            tracing::debug!(%address, "no handshake in time");
-            return None;
-        }
-    };
+    });
+    let stream = made.await.ok()??;
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let certificate = match leaf {
@@ -148,6 +148,14 @@ async fn handshake(
     };
     let io = Io::Tls(Box::new(stream));
     Some(Connection::new(io, address, certificate, place))
+}
+
+/// What was not read makes the system forget what was written: the alert that tells the peer
+/// what is wrong with it.
+async fn farewell(mut stream: TcpStream) {
+    let mut rest = [0; 1_024];
+    let _ = stream.shutdown().await;
+    while matches!(stream.read(&mut rest).await, Ok(1..)) {}
 }
 
 enum Io {

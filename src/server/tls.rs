@@ -1,6 +1,9 @@
 //! TLS by rustls: the server's certificate, and what a client's one says.
 
-use crate::{access::Certificate, domain::Timestamp};
+use crate::{
+    access::{Certificate, is_uri},
+    domain::Timestamp,
+};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring::default_provider},
@@ -98,7 +101,11 @@ pub(super) fn certificate(der: &[u8]) -> Option<Certificate> {
             }
         }
     }
-    let names = match uris.len() {
+    let count = uris.len();
+    // what stands in the place of one must not pass for the other
+    uris.retain(|name| is_uri(name));
+    dns.retain(|name| !is_uri(name));
+    let names = match count {
         0 => dns,
         1 => uris,
         _ => Vec::new(),

@@ -93,9 +93,24 @@ impl Server {
 
     /// With more arguments of `serve`.
     pub fn start_with(database: &str, arguments: &[&str]) -> Self {
-        let mut process = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", database])
+        let mut command = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", database]);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// With so many file descriptors and no more.
+    pub fn with_descriptors(database: &str, descriptors: u32) -> Self {
+        let mut command = Command::new("sh");
+        let limit = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        command.args(["-c", &limit, env!("CARGO_BIN_EXE_sentby"), "serve"]);
+        command.args(["--listen", "127.0.0.1:0", "--database", database]);
+        Self::of(command)
+    }
+
+    /// Of a command that ends up in `serve`.
+    pub fn of(mut command: Command) -> Self {
+        let mut process = command
             .args(["--log", "info", "--log-format", "json"])
-            .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -126,6 +141,10 @@ impl Server {
         server.address = address.expect("it logs where it serves");
         server.url = format!("http://{}", server.address);
         server
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The most memory that it has had, in bytes.
