@@ -94,7 +94,7 @@ pub(super) fn in_words(cause: &str) -> String {
     // the reason for an end is sometimes overtaken by the end
     const ENDED: &str = "the server ended the connection: it may serve https:// only, or want a \
                          certificate (--client-cert-file), or not take the one it was shown";
-    const WORDS: [(&str, &str); 13] = [
+    const WORDS: [(&str, &str); 14] = [
         (
             "UnknownIssuer",
             "the server's certificate is not of the authority in --ca-file",
@@ -112,7 +112,7 @@ pub(super) fn in_words(cause: &str) -> String {
             "the server wants a certificate: --client-cert-file and --client-key-file",
         ),
         (
-            "UnknownCa",
+            "UnknownCA",
             "the server does not know the authority of the certificate in --client-cert-file",
         ),
         (
@@ -121,6 +121,10 @@ pub(super) fn in_words(cause: &str) -> String {
         ),
         (
             "BadCertificate",
+            "the server does not take the certificate in --client-cert-file",
+        ),
+        (
+            "DecryptError",
             "the server does not take the certificate in --client-cert-file",
         ),
         (

@@ -1,10 +1,11 @@
 //! Authorities and certificates of one test.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use std::net::{IpAddr, Ipv4Addr};
+use uuid::Uuid;
 
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -26,6 +27,9 @@ pub fn dns(name: &str) -> SanType {
 impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        // no two are called the same
+        let name = Uuid::new_v4().to_string();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("a key");
