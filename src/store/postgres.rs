@@ -6,7 +6,9 @@ mod reader;
 
 use super::{
     Hints, Result, StoreError, queries,
-    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
+    rows::{
+        AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
+    },
     sql::{Engine, MOST_HELD, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
@@ -296,7 +298,7 @@ impl Engine for Postgres {
     async fn put_admin_changes(
         connection: &mut PgConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    ) -> Result<Vec<AdminChangeIdRow>, sqlx::Error> {
         query_as(PUT_ADMIN_CHANGES)
             .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
             .bind(rows.iter().map(|r| r.record_id).collect::<Vec<Uuid>>()) // $2

@@ -2,7 +2,9 @@
 
 use super::{
     Hints, queries,
-    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
+    rows::{
+        AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
+    },
     sql::{Engine, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
@@ -191,7 +193,7 @@ impl Engine for Sqlite {
     async fn put_admin_changes(
         connection: &mut SqliteConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    ) -> Result<Vec<AdminChangeIdRow>, sqlx::Error> {
         let mut new = Vec::new();
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
@@ -210,7 +212,7 @@ impl Engine for Sqlite {
             });
             let statement = statement.push(queries::if_new!());
             let statement = statement.push(queries::returning_changes!());
-            let some: Vec<(Uuid, Uuid)> = statement
+            let some: Vec<AdminChangeIdRow> = statement
                 .build_query_as()
                 .fetch_all(&mut *connection)
                 .await?;
