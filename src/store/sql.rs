@@ -10,8 +10,9 @@ mod summary;
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, RangeFilter, RangePage, RangePosition,
-    ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store, StoreError, Tx,
+    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, Problem, RangeFilter, RangePage,
+    RangePosition, ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store,
+    StoreError, Tx,
     error::is_broken,
     queries,
     rows::{
@@ -167,6 +168,10 @@ where
             .map_err(|error| StoreError::Migrate(Arc::new(error)))?;
         let after = self.schema_version().await?;
         Ok((before, after.unwrap_or_default()))
+    }
+
+    async fn check(&self) -> Result<Vec<Problem>> {
+        Ok(E::check(&self.readers).await?)
     }
 
     async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]> {

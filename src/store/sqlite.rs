@@ -1,7 +1,9 @@
 //! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
 
+mod check;
+
 use super::{
-    Hints, queries,
+    Hints, Problem, queries,
     rows::{
         AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
     },
@@ -297,5 +299,9 @@ impl Engine for Sqlite {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         migrator.run(pool).await
+    }
+
+    async fn check(pool: &Pool<Self>) -> Result<Vec<Problem>, sqlx::Error> {
+        check::check(pool).await
     }
 }

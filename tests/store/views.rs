@@ -149,8 +149,8 @@ async fn the_reader_sees_the_views_and_nothing_else() {
     let quoted = sqlx::query_scalar("SELECT quote_ident($1)").bind(&role);
     let quoted: String = quoted.fetch_one(&mut owner).await.expect("quoted");
     let (one, two) = tokio::join!(
-        server::grant_reader(&db.config, &role),
-        server::grant_reader(&db.config, &role)
+        server::grant_reader(&db.config, &role, None),
+        server::grant_reader(&db.config, &role, None)
     );
     one.expect("granted");
     two.expect("granted by two at once");
@@ -168,7 +168,7 @@ async fn the_reader_sees_the_views_and_nothing_else() {
     ] {
         owner.execute(AssertSqlSafe(sql)).await.expect("granted");
     }
-    server::grant_reader(&db.config, &role)
+    server::grant_reader(&db.config, &role, None)
         .await
         .expect("again");
     owner
@@ -245,7 +245,7 @@ async fn a_role_that_could_read_more_is_refused() {
         ("", "1 to 63 bytes"),
         (&"x".repeat(64), "1 to 63 bytes"),
     ] {
-        let error = server::grant_reader(&db.config, name)
+        let error = server::grant_reader(&db.config, name, None)
             .await
             .expect_err(name);
         assert!(error.to_string().contains(why), "{name}: {error}");

@@ -1,7 +1,7 @@
 //! What an engine brings along.
 
 use super::super::{
-    Hints,
+    Hints, Problem,
     rows::{AdminChangeIdRow, AdminChangeRow, AuditBatchRow, QuarantineRow},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
@@ -112,4 +112,7 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     fn migrate(
         pool: &Pool<Self>,
     ) -> impl Future<Output = Result<(), sqlx::migrate::MigrateError>> + Send;
+
+    /// What is not as the migrations have made it.
+    fn check(pool: &Pool<Self>) -> impl Future<Output = Result<Vec<Problem>, sqlx::Error>> + Send;
 }
