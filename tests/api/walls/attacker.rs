@@ -10,6 +10,26 @@ use sentby::{domain::TenantId, simulate::Random};
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
+/// Without these a call means nothing.
+const MUST_BE: [&str; 16] = [
+    "tenant_id",
+    "start",
+    "end",
+    "batch",
+    "positions",
+    "consented_at",
+    "message_id",
+    "seconds",
+    "message_ids",
+    "queries",
+    "content",
+    "records",
+    "address",
+    "kind",
+    "bucket",
+    "time_zone",
+];
+
 /// Tokens, keys, digests and ids that answers gave.
 #[derive(Default)]
 pub struct Handles {
@@ -32,6 +52,10 @@ pub struct Attacker {
     pub handles: Arc<Mutex<Handles>>,
     /// Foreign things that were named in calls so far.
     pub attempts: u64,
+    /// Of several ways to say the same the one that is taken.
+    pub way: u64,
+    /// The field whose time is being made.
+    pub time_of: String,
     /// Calls as their own tenant makes them: nothing foreign in them.
     pub is_honest: bool,
 }
@@ -48,22 +72,27 @@ impl Attacker {
 
     /// For [`super::messages::Api::build`].
     pub fn fill(&mut self, message: &str, field: &FieldDescriptorProto) -> Vec<Value> {
-        let many = match field.name() {
-            "message_ids" | "queries" => 1 + self.random.below(40),
-            "records" | "events" | "digests" => self.random.below(6),
-            _ => 1,
+        let name = field.name();
+        if name == "tenant_id" {
+            self.way = self.random.below(3);
+        }
+        let is_other_way = match name {
+            "message_ids" => self.way == 0,
+            "queries" => self.way != 0,
+            "content" => self.way == 0 && message.contains("Ingest"),
+            "records" => self.way != 0,
+            "window" | "events" => self.random.chance(80),
+            _ => false,
         };
-        let always = [
-            "tenant_id",
-            "start",
-            "end",
-            "batch",
-            "positions",
-            "consented_at",
-        ];
-        if !always.contains(&field.name()) && self.random.chance(35) {
+        if is_other_way || !MUST_BE.contains(&name) && self.random.chance(50) {
             return Vec::new();
         }
+        let many = match name {
+            "message_ids" | "queries" => 1 + self.random.below(200),
+            "records" => 1 + self.random.below(40),
+            "events" | "digests" => self.random.below(6),
+            _ => 1,
+        };
         (0..many).map(|_| self.value(message, field)).collect()
     }
 
@@ -72,12 +101,17 @@ impl Attacker {
         match field.r#type() {
             Type::String => Value::Text(self.text(name)),
             Type::Bytes => Value::Bytes(self.content(message, name)),
-            Type::Message => Value::Nested,
+            Type::Message => {
+                self.time_of = name.into();
+                Value::Nested
+            }
             Type::Bool => Value::Number(u64::from(name != "follow" && self.random.chance(30))),
-            Type::Enum => Value::Number(self.random.below(5)),
+            Type::Enum => Value::Number(1 + self.random.below(3)),
             _ => Value::Number(match (message, name) {
                 (".google.protobuf.Timestamp", "seconds") => {
-                    1_767_225_600 + self.random.below(180) * 86_400
+                    // 2026-01-01, and days from then on
+                    let from = if self.time_of == "end" { 150 } else { 0 };
+                    1_767_225_600 + (from + self.random.below(300)) * 86_400
                 }
                 (".google.protobuf.Duration", "seconds") => 1,
                 (_, "page_size" | "chunk_size") => 1 + self.random.below(20),
@@ -179,7 +213,7 @@ impl Attacker {
             return br#"[{"PrimarySmtpAddress":"ours@attacker.example","RecipientTypeDetails":"UserMailbox","AuditOwner":["Update"]}]"#.to_vec();
         }
         let records: Vec<String> = match name {
-            "content" => (0..1 + self.random.below(20))
+            "content" => (0..1 + self.random.below(40))
                 .map(|_| self.record())
                 .collect(),
             _ => return self.record().into_bytes(),
