@@ -8,9 +8,10 @@ pub use door::Door;
 
 use crate::{
     access::Access,
-    app::{App, Limits},
+    app::{App, Limits, Unfit},
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
+    domain::TenantId,
     grpc::{self, access::AccessLayer, health, layers},
     store::{self, SCHEMA_VERSIONS, Store, StoreError, retrying},
 };
@@ -43,6 +44,8 @@ pub enum OpenError {
         SCHEMA_VERSIONS.start(), SCHEMA_VERSIONS.end()
     )]
     Schema { database: String, found: String },
+    #[error("{database} is not as it must be: {unfit}")]
+    Unfit { database: String, unfit: Unfit },
     #[error("the cache {cache} cannot be used: {why}")]
     Cache { cache: String, why: String },
     #[error("{database} cannot be opened: {}", chain(.error))]
@@ -67,8 +70,8 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
             .await
             .map_err(|source| failed(config, source))?;
     }
-    match retrying(|| store.schema_version()).await {
-        Ok(Some(version)) if SCHEMA_VERSIONS.contains(&version) => {}
+    let is_reached = match retrying(|| store.schema_version()).await {
+        Ok(Some(version)) if SCHEMA_VERSIONS.contains(&version) => true,
         Ok(found) => {
             return Err(OpenError::Schema {
                 database: config.database.to_string(),
@@ -78,15 +81,28 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
         // a database that is down now may be up in a minute: health tells until then
         Err(StoreError::Unavailable(cause)) => {
             tracing::warn!(error = %cause, "the database cannot be reached yet");
+            false
         }
         Err(source) => return Err(failed(config, source)),
-    }
+    };
     let cache = open_cache(config).await?;
     let limits = Limits {
         ingest_memory: config.ingest_memory,
         change_days: config.change_days,
     };
-    Ok(Arc::new(App::new(store, cache, secret, limits)))
+    let app = Arc::new(App::new(store, cache, secret, limits));
+    // what cannot be reached is looked at before the first call is served
+    if is_reached {
+        match app.unfit(true).await {
+            Ok(None) => {}
+            Ok(Some(unfit)) => {
+                let database = config.database.to_string();
+                return Err(OpenError::Unfit { database, unfit });
+            }
+            Err(error) => tracing::warn!(%error, "the database could not be looked at yet"),
+        }
+    }
+    Ok(app)
 }
 
 async fn open_cache(config: &Config) -> Result<Cache, OpenError> {
@@ -117,13 +133,31 @@ pub async fn migrate(config: &Config) -> Result<MigrationReport, OpenError> {
 }
 
 /// Lets a role of Postgres read the views and nothing else; makes it if it is not there. SQLite
-/// has no roles.
-pub async fn grant_reader(config: &Config, role: &str) -> Result<(), OpenError> {
-    let granted = match &config.database {
-        DatabaseUrl::Postgres(url) => store::grant_reader(url, role).await,
-        DatabaseUrl::Sqlite(_) => Err(StoreError::Url("SQLite has no roles".into())),
-    };
+/// has no roles. `tenants`: whose rows it reads from now on; `None`: all.
+pub async fn grant_reader(
+    config: &Config,
+    role: &str,
+    tenants: Option<&[TenantId]>,
+) -> Result<(), OpenError> {
+    let url = postgres(config)?;
+    let granted = store::grant_reader(url, role, tenants).await;
     granted.map_err(|source| failed(config, source))
+}
+
+/// Lets a role of Postgres serve and nothing else; makes it if it is not there.
+pub async fn grant_program(config: &Config, role: &str) -> Result<(), OpenError> {
+    let granted = store::grant_program(postgres(config)?, role).await;
+    granted.map_err(|source| failed(config, source))
+}
+
+fn postgres(config: &Config) -> Result<&str, OpenError> {
+    match &config.database {
+        DatabaseUrl::Postgres(url) => Ok(url),
+        DatabaseUrl::Sqlite(_) => {
+            let why = "SQLite has no roles".into();
+            Err(failed(config, StoreError::Url(why)))
+        }
+    }
 }
 
 /// Serves until `shutdown`, then lets calls in progress end, at most [`DRAIN`] long.

@@ -93,6 +93,12 @@ pub enum Error {
     PositionRefused(Box<RefusedPosition>),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is wrong is in the log.
+    #[error(
+        "the store is not as it must be, so nothing is answered from it: the server's log says \
+         what is wrong, and how it is repaired"
+    )]
+    StoreUnfit,
     /// A bug of ours; the text goes to the log, never to the caller.
     #[error("{0}")]
     Bug(String),

@@ -13,6 +13,7 @@ pub mod expire;
 pub mod explain_attribution;
 mod feed;
 mod findings;
+mod fitness;
 pub mod get_attribution;
 pub mod get_coverage;
 pub mod get_tenant;
@@ -54,6 +55,8 @@ use coverage::Ledgers;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use findings::Judgements;
+use fitness::Fitness;
+pub use fitness::Unfit;
 use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 use newest::Newest;
@@ -102,6 +105,7 @@ pub struct App {
     /// Summaries at a time: each keeps a connection of the store busy.
     summaries: Semaphore,
     secret: Arc<SecretCell>,
+    fitness: Fitness,
 }
 
 /// What is configured.
@@ -151,6 +155,7 @@ impl App {
             change_days: limits.change_days,
             summaries: Semaphore::new(summarize_agents::AT_A_TIME),
             secret,
+            fitness: Fitness::default(),
         }
     }
 

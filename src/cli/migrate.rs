@@ -3,9 +3,11 @@
 use super::{Outcome, Usage, settings::CommonSettings};
 use crate::{
     config::{Config, DatabaseUrl},
+    domain::TenantId,
     server,
 };
 use std::io::{self, Write as _};
+use uuid::Uuid;
 
 /// Create the tables of the database, or bring them up to this version.
 ///
@@ -18,6 +20,18 @@ pub(super) struct Migrate {
     /// sentby. It is made, without login, if it is not there; grant it to those who may read
     #[arg(long, value_name = "ROLE")]
     reader: Option<String>,
+    /// With --reader: it sees the rows of these tenants only, from now on; without, of all
+    #[arg(
+        long,
+        value_name = "GUID,…",
+        value_delimiter = ',',
+        requires = "reader"
+    )]
+    reader_tenants: Option<Vec<Uuid>>,
+    /// Postgres: let this role run `serve`, and nothing else: it reads and writes rows, and can
+    /// change no table. It is made, without login, if it is not there
+    #[arg(long, value_name = "ROLE")]
+    app_role: Option<String>,
     #[command(flatten)]
     pub settings: CommonSettings,
 }
@@ -29,13 +43,22 @@ Examples:
 
 A role for the metrics merger and BI, which sees the views and nothing else:
   sentby migrate --database postgres://sentby:…@db/sentby --reader sentby_reader
-  psql -c 'GRANT sentby_reader TO grafana'";
+  psql -c 'GRANT sentby_reader TO grafana'
+
+The same for some tenants only; each run replaces the list, also for sessions that are open:
+  sentby migrate --database postgres://sentby:…@db/sentby --reader contoso_reader --reader-tenants GUID,GUID
+
+A role to serve as, which owns nothing and can change no table:
+  sentby migrate --database postgres://owner:…@db/sentby --app-role sentby_app
+  psql -c 'ALTER ROLE sentby_app LOGIN'
+  sentby serve --database postgres://sentby_app:…@db/sentby";
 
 impl Migrate {
     pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
-        if self.reader.is_some() && matches!(config.database, DatabaseUrl::Sqlite(_)) {
-            let why =
-                "--reader is for Postgres: SQLite has no roles, who reads the file reads it all";
+        let names_a_role = self.reader.is_some() || self.app_role.is_some();
+        if names_a_role && matches!(config.database, DatabaseUrl::Sqlite(_)) {
+            let why = "--reader and --app-role are for Postgres: SQLite has no roles, who reads \
+                       the file reads it all";
             return Err(Usage(why.into()).into());
         }
         let report = server::migrate(&config).await?;
@@ -48,9 +71,22 @@ impl Migrate {
             None => format!("{database}: no schema → {}", report.to),
         };
         writeln!(io::stdout(), "{line}")?;
+        if let Some(role) = &self.app_role {
+            server::grant_program(&config, role).await?;
+            let line = format!("{database}: the role {role} may serve, and nothing else");
+            writeln!(io::stdout(), "{line}")?;
+        }
         if let Some(role) = &self.reader {
-            server::grant_reader(&config, role).await?;
-            let line = format!("{database}: the role {role} reads the views, and nothing else");
+            let tenants = self.reader_tenants.map(|ids| ids.into_iter().map(TenantId));
+            let tenants: Option<Vec<TenantId>> = tenants.map(Iterator::collect);
+            server::grant_reader(&config, role, tenants.as_deref()).await?;
+            let whose = match tenants.as_ref().map(Vec::len) {
+                None => "of all tenants".to_owned(),
+                Some(1) => "of one tenant".to_owned(),
+                Some(several) => format!("of {several} tenants"),
+            };
+            let line =
+                format!("{database}: the role {role} reads the views {whose}, and nothing else");
             writeln!(io::stdout(), "{line}")?;
         }
         Ok(Outcome::Done)

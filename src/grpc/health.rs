@@ -1,5 +1,5 @@
-//! `grpc.health.v1`: SERVING only while the store is reached and its schema is one that this
-//! program works with.
+//! `grpc.health.v1`: SERVING only while the store is reached, its schema is one that this
+//! program works with, and it is as it must be ([`App::unfit`]).
 
 use crate::{
     app::App,
@@ -8,7 +8,6 @@ use crate::{
         coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
         tenant_service_server::TenantServiceServer,
     },
-    store::SCHEMA_VERSIONS,
 };
 use std::{sync::Arc, time::Duration};
 use tonic::server::NamedService;
@@ -46,7 +45,8 @@ pub async fn new() -> (HealthReporter, Health) {
 pub async fn watch(app: Arc<App>, reporter: HealthReporter) {
     let mut last: Option<Result<(), String>> = None;
     loop {
-        let ready = readiness(&app).await;
+        let was_not = matches!(last, Some(Err(_)));
+        let ready = readiness(&app, was_not).await;
         if last.as_ref() != Some(&ready) {
             let status = match &ready {
                 Ok(()) => ServingStatus::Serving,
@@ -74,18 +74,12 @@ async fn set(reporter: &HealthReporter, status: ServingStatus) {
     }
 }
 
-async fn readiness(app: &Arc<App>) -> Result<(), String> {
-    let asked = app.detached(|app| async move { Ok(app.store().schema_version().await?) });
-    match tokio::time::timeout(PATIENCE, asked).await {
+/// `anew`: it was not ready, so what was found then says nothing of now.
+async fn readiness(app: &Arc<App>, anew: bool) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, app.unfit(anew)).await {
         Err(_) => Err("the store does not answer".into()),
         Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(None)) => Err("the store has no schema: run `sentby migrate`".into()),
-        Ok(Ok(Some(version))) if SCHEMA_VERSIONS.contains(&version) => Ok(()),
-        Ok(Ok(Some(version))) => Err(format!(
-            "the schema is version {version}, this program works with {} to {}: run \
-             `sentby migrate`, or a newer program",
-            SCHEMA_VERSIONS.start(),
-            SCHEMA_VERSIONS.end()
-        )),
+        Ok(Ok(None)) => Ok(()),
+        Ok(Ok(Some(unfit))) => Err(unfit.to_string()),
     }
 }

@@ -15,6 +15,7 @@
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `access.rs` | who calls, before anything of a message is read |
 //! | `layers.rs` | what stands before every service |
+//! | `gate.rs` | no call before the store was looked at |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
 pub mod access;
@@ -25,6 +26,7 @@ mod buffer;
 mod convert;
 mod coverage_service;
 mod finding;
+mod gate;
 pub mod health;
 mod inbox;
 mod ingest_service;
@@ -48,6 +50,7 @@ use crate::{
     },
 };
 pub use finding::pb_finding;
+use gate::Gated;
 use inbox::Reading;
 pub use lookup_response::LookupAttributionsResponse;
 pub use status::ERROR_DOMAIN;
@@ -102,10 +105,11 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
     let attributions = AttributionServiceServer::new(handler)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Routes::new(tenants)
-        .add_service(Reading::new(ingest, app.admission().clone()))
-        .add_service(attributions)
-        .add_service(coverage)
+    let ingest = Reading::new(ingest, app.admission().clone());
+    Routes::new(Gated::new(tenants, app))
+        .add_service(Gated::new(ingest, app))
+        .add_service(Gated::new(attributions, app))
+        .add_service(Gated::new(coverage, app))
         .add_service(health)
         .add_service(reflection().build_v1().expect("our own descriptors"))
         .add_service(reflection().build_v1alpha().expect("our own descriptors"))

@@ -103,6 +103,9 @@ pub(super) fn from_error(error: Error) -> Status {
             .status(Code::ResourceExhausted, text),
         Error::PositionRefused(refused) => position_refused(&refused, text),
         Error::Store(error) => from_store(&error),
+        Error::StoreUnfit => Builder::new(ErrorReason::StoreUnavailable)
+            .retry()
+            .status(Code::Unavailable, text),
         Error::Bug(what) => bug(&what),
     }
 }

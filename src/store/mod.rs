@@ -13,9 +13,11 @@
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
+//! | `check.rs` | what of the database is not as it must be |
 //! | `error.rs` | which database errors mean what |
 
 mod audit_settings;
+mod check;
 mod error;
 mod evidence;
 mod feed;
@@ -34,6 +36,7 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
+pub use check::Problem;
 pub use error::{AsContended, Result, StoreError, retrying};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
@@ -48,7 +51,7 @@ use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 6..=7;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 7..=8;
 
 /// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -133,6 +136,10 @@ pub trait Store:
 
     /// Applies the migrations that are missing; tells the version before and after.
     async fn migrate(&self) -> Result<(Option<i64>, i64)>;
+
+    /// What of the database is not as the migrations have made it, and what of its walls between
+    /// tenants does not stand. For a schema of [`SCHEMA_VERSIONS`].
+    async fn check(&self) -> Result<Vec<Problem>>;
 
     /// The deployment's secret; `candidate` becomes it if there is none yet.
     async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]>;
@@ -310,8 +317,14 @@ pub fn open_sqlite(path: &Path) -> Arc<dyn Store> {
 }
 
 /// Lets a role of Postgres read the views and nothing else; makes it if it is not there.
-pub async fn grant_reader(url: &str, role: &str) -> Result<()> {
-    postgres::grant_reader(url, role).await
+/// `tenants`: whose rows it reads; `None`: all.
+pub async fn grant_reader(url: &str, role: &str, tenants: Option<&[TenantId]>) -> Result<()> {
+    postgres::grant_reader(url, role, tenants).await
+}
+
+/// Lets a role of Postgres serve and nothing else; makes it if it is not there.
+pub async fn grant_program(url: &str, role: &str) -> Result<()> {
+    postgres::grant_program(url, role).await
 }
 
 /// Connects on first use, so a database that is down does not keep the program from

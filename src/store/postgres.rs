@@ -3,10 +3,13 @@
 mod copy;
 mod hints;
 mod reader;
+mod walls;
 
 use super::{
-    Hints, Result, StoreError, queries,
-    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
+    Hints, Problem, Result, StoreError, queries,
+    rows::{
+        AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
+    },
     sql::{Engine, MOST_HELD, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
@@ -20,6 +23,7 @@ use sqlx::{
 };
 use std::{str::FromStr, time::Duration};
 use uuid::Uuid;
+pub(super) use walls::grant_program;
 
 /// Apart, so that writers that wait for each other never keep readers and health waiting.
 const READERS: u32 = 6;
@@ -212,7 +216,7 @@ impl Engine for Postgres {
         messages: &[Message],
     ) -> Result<(), sqlx::Error> {
         let rows = messages.iter().map(|m| AttributionRow::of(tenant, m));
-        if messages.len() < COPIED {
+        if messages.len() < COPIED || walls::is_behind(connection).await? {
             let rows: Vec<AttributionRow<'_>> = rows.collect();
             let ids: Vec<Option<&str>> = rows.iter().map(|r| r.message_id).collect();
             let statement = with_columns(ADD_MESSAGES, tenant, &rows).bind(ids); // $15
@@ -296,7 +300,7 @@ impl Engine for Postgres {
     async fn put_admin_changes(
         connection: &mut PgConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    ) -> Result<Vec<AdminChangeIdRow>, sqlx::Error> {
         query_as(PUT_ADMIN_CHANGES)
             .bind(rows.iter().map(|r| r.tenant_id).collect::<Vec<Uuid>>()) // $1
             .bind(rows.iter().map(|r| r.record_id).collect::<Vec<Uuid>>()) // $2
@@ -374,6 +378,11 @@ impl Engine for Postgres {
     }
 
     async fn migrate(pool: &Pool<Self>) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("migrations/postgres").run(pool).await
+        sqlx::migrate!("migrations/postgres").run(pool).await?;
+        Ok(walls::raise(&mut *pool.acquire().await?, None).await?)
+    }
+
+    async fn check(pool: &Pool<Self>) -> Result<Vec<Problem>, sqlx::Error> {
+        walls::check(pool).await
     }
 }

@@ -42,7 +42,8 @@ macro_rules! tenant {
 macro_rules! answers {
     ($from:literal, $in_keys:literal) => {
         concat!(
-            "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (",
+            "SELECT a.*, t.tenant_id AS of_tenant, t.generation, t.revision \
+             FROM tenant t LEFT JOIN (",
             $from,
             "SELECT ",
             $crate::store::queries::answer_columns!(),
@@ -125,7 +126,7 @@ macro_rules! if_new {
 /// Goes behind [`if_new`]: which changes were new.
 macro_rules! returning_changes {
     () => {
-        " RETURNING record_id, digest"
+        " RETURNING tenant_id, record_id, digest"
     };
 }
 
@@ -283,18 +284,20 @@ pub(super) const LESSONS: &str = "SELECT tenant_id, identity, address, named_by,
      FROM lesson WHERE tenant_id = $1";
 
 /// Goes before a list of identities in brackets. By primary key.
-pub(super) const IS_WAITED_FOR: &str = "SELECT message_key FROM waiting WHERE tenant_id = ";
+pub(super) const IS_WAITED_FOR: &str =
+    "SELECT tenant_id, message_key AS value FROM waiting WHERE tenant_id = ";
 
 /// At most `$2` messages that wait for what is known by now. Both sides by primary key;
 /// few messages wait.
-pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT message_key FROM waiting w \
+pub(super) const MESSAGES_TAUGHT: &str = "SELECT DISTINCT tenant_id, message_key AS value FROM waiting w \
      WHERE tenant_id = $1 AND EXISTS (SELECT 1 FROM lesson l \
      WHERE l.tenant_id = w.tenant_id AND l.identity = w.identity) \
      ORDER BY message_key LIMIT $2";
 
 /// One message with the tenant's revision of the same snapshot. By primary key.
 pub(super) const MESSAGE: &str = concat!(
-    "SELECT a.*, t.generation, t.revision FROM tenant t LEFT JOIN (SELECT ",
+    "SELECT a.*, t.tenant_id AS of_tenant, t.generation, t.revision \
+     FROM tenant t LEFT JOIN (SELECT ",
     answer_columns!(),
     ", evidence FROM attribution WHERE tenant_id = $1 AND message_key = $2) a ON true \
      WHERE t.tenant_id = $1"
@@ -322,15 +325,17 @@ pub(super) const RANGE: &str = concat!(
      ORDER BY sent_at, message_key LIMIT $8"
 );
 
-/// Send times of the first listed message of a range, of the one behind `$4` more, and of the
-/// last. By `attribution_by_time` alone, but for pages of the table that were just written.
-pub(super) const EXTENT: &str = "SELECT \
-     (SELECT sent_at FROM attribution WHERE tenant_id = $1 AND listed \
-      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at, message_key LIMIT 1), \
-     (SELECT sent_at FROM attribution WHERE tenant_id = $1 AND listed \
-      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at, message_key LIMIT 1 OFFSET $4), \
-     (SELECT sent_at FROM attribution WHERE tenant_id = $1 AND listed \
-      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at DESC, message_key DESC LIMIT 1)";
+/// Send times of the first listed message of a range (0), of the one behind `$4` more (1), and of
+/// the last (2). By `attribution_by_time` alone, but for pages of the table that were just written.
+pub(super) const EXTENT: &str = "SELECT tenant_id, CAST(0 AS bigint) AS place, sent_at FROM \
+     (SELECT tenant_id, sent_at FROM attribution WHERE tenant_id = $1 AND listed \
+      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at, message_key LIMIT 1) a \
+     UNION ALL SELECT tenant_id, 1, sent_at FROM \
+     (SELECT tenant_id, sent_at FROM attribution WHERE tenant_id = $1 AND listed \
+      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at, message_key LIMIT 1 OFFSET $4) b \
+     UNION ALL SELECT tenant_id, 2, sent_at FROM \
+     (SELECT tenant_id, sent_at FROM attribution WHERE tenant_id = $1 AND listed \
+      AND sent_at >= $2 AND sent_at < $3 ORDER BY sent_at DESC, message_key DESC LIMIT 1) c";
 
 pub(super) const PUT_DEPLOYMENT_KEY: &str = "INSERT INTO deployment_key (key_id, secret, created_at) VALUES (1, $1, $2) \
      ON CONFLICT (key_id) DO NOTHING";
@@ -358,9 +363,9 @@ pub(super) const QUARANTINED: &str = "SELECT tenant_id, digest, reason, detail, 
 
 /// Reads all of the tenant's entries of `quarantine_by_time`, and nothing but that index:
 /// their number is bounded. `$2` is the end of all time: without it SQLite reads the table.
-pub(super) const QUARANTINE_USAGE: &str = "SELECT count(size) AS copies, \
+pub(super) const QUARANTINE_USAGE: &str = "SELECT tenant_id, count(size) AS copies, \
      CAST(coalesce(sum(size), 0) AS bigint) AS bytes, count(*) - count(size) AS without_copy \
-     FROM quarantine WHERE tenant_id = $1 AND received_at < $2";
+     FROM quarantine WHERE tenant_id = $1 AND received_at < $2 GROUP BY tenant_id";
 
 pub(super) const CHANGE_QUARANTINED: &str =
     "UPDATE quarantine SET reason = $3, detail = $4 WHERE tenant_id = $1 AND digest = $2";

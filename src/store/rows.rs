@@ -6,19 +6,21 @@ mod audit_batch;
 mod audit_setting;
 mod change;
 mod ledger;
+mod owned;
 mod quarantine;
 mod tally;
 
-pub(super) use admin_change::{AdminChangeReadRow, AdminChangeRow};
+pub(super) use admin_change::{AdminChangeIdRow, AdminChangeReadRow, AdminChangeRow};
 pub(super) use attribution::AttributionRow;
 pub(super) use audit_batch::AuditBatchRow;
 pub(super) use audit_setting::{SettingKeyRow, SettingRow, content as setting_content};
 pub(super) use change::{CommitRow, TenantRevisionRow, pack};
 pub(super) use ledger::{CoveredRow, FailureRow, LagRow, SideSeenRow, side};
+pub(super) use owned::{Owned, TenantIdRow};
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
 };
-pub(super) use tally::{ExtentRow, TallyRow};
+pub(super) use tally::{ExtentRow, TallyRow, extent};
 
 use super::{Result, StoreError, evidence};
 use crate::domain::{
@@ -33,6 +35,7 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueFormat, PgValueRef},
     sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
 };
+use std::fmt;
 use uuid::Uuid;
 
 /// A time as a column: `timestamptz` in Postgres, an integer in SQLite; exact in both.
@@ -113,14 +116,17 @@ impl Decode<'_, Sqlite> for Micros {
 }
 
 /// Refuses and reports a row of another tenant.
-fn check_tenant(asked: TenantId, found: Uuid, table: &str) -> Result<()> {
+pub(super) fn check_tenant(asked: TenantId, found: Uuid, table: &str) -> Result<()> {
     if asked.0 == found {
         return Ok(());
     }
+    Err(foreign(&asked, found, table))
+}
+
+/// Reports a row of a tenant that was not asked for.
+fn foreign(asked: &dyn fmt::Display, found: Uuid, table: &str) -> StoreError {
     tracing::error!(table, %asked, %found, "TENANT WALL: a row of another tenant was refused");
-    Err(StoreError::Corrupt(format!(
-        "{table}: a row of another tenant"
-    )))
+    StoreError::Corrupt(format!("{table}: a row of another tenant"))
 }
 
 fn corrupt(table: &str, column: &str) -> StoreError {
@@ -369,9 +375,10 @@ impl MessageRow {
     }
 }
 
-/// The tenant's generation and revision behind a row that may be absent: one statement, one snapshot.
+/// The tenant, its generation and its revision behind a row that may be absent: one statement, one snapshot.
 #[derive(Debug)]
 pub(super) struct AsOf<T> {
+    pub(super) of_tenant: Uuid,
     pub(super) generation: i64,
     pub(super) as_of: i64,
     pub(super) row: Option<T>,
@@ -388,6 +395,7 @@ where
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         let present: Option<Uuid> = row.try_get(0)?;
         Ok(Self {
+            of_tenant: row.try_get(row.len() - 3)?,
             generation: row.try_get(row.len() - 2)?,
             as_of: row.try_get(row.len() - 1)?,
             row: present.map(|_| T::from_row(row)).transpose()?,

@@ -10,14 +10,15 @@ mod summary;
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, RangeFilter, RangePage, RangePosition,
-    ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store, StoreError, Tx,
+    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, Problem, RangeFilter, RangePage,
+    RangePosition, ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store,
+    StoreError, Tx,
     error::is_broken,
     queries,
     rows::{
         AnswerRow, AsOf, AuditBatchRow, CommitRow, ExtentRow, LessonRow, MailboxRow, MessageRow,
-        Micros, QuarantineColumn, QuarantineEntryRow, QuarantineUsageRow, TallyRow,
-        TenantRevisionRow, TenantRow, signed,
+        Micros, Owned, QuarantineColumn, QuarantineEntryRow, QuarantineUsageRow, TallyRow,
+        TenantIdRow, TenantRevisionRow, TenantRow, signed,
     },
 };
 use crate::domain::{
@@ -124,7 +125,7 @@ where
     for<'q> Option<Micros>: Encode<'q, E>,
     for<'r> (i64,): FromRow<'r, E::Row>,
     for<'r> (Option<i64>,): FromRow<'r, E::Row>,
-    for<'r> (Uuid,): FromRow<'r, E::Row>,
+    for<'r> TenantIdRow: FromRow<'r, E::Row>,
     for<'r> (Vec<u8>,): FromRow<'r, E::Row>,
     for<'r> TenantRow: FromRow<'r, E::Row>,
     for<'r> MailboxRow: FromRow<'r, E::Row>,
@@ -142,6 +143,7 @@ where
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineColumn<Vec<u8>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
+    for<'r> Owned<Uuid>: FromRow<'r, E::Row>,
     Self: LedgerStore + SettingsStore,
     SqlTx<E>: LedgerTx + SettingsTx,
 {
@@ -168,6 +170,10 @@ where
         Ok((before, after.unwrap_or_default()))
     }
 
+    async fn check(&self) -> Result<Vec<Problem>> {
+        Ok(E::check(&self.readers).await?)
+    }
+
     async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]> {
         let mut tx = self.writers.begin_with(E::BEGIN).await?;
         query(queries::PUT_DEPLOYMENT_KEY)
@@ -186,9 +192,12 @@ where
 
     async fn create_tenant(&self, tenant: &Tenant) -> Result<bool> {
         let mut tx = self.writers.begin_with(E::BEGIN).await?;
-        let created: Option<(Uuid,)> = bind_tenant!(query_as(queries::CREATE_TENANT), tenant)
+        let created: Option<TenantIdRow> = bind_tenant!(query_as(queries::CREATE_TENANT), tenant)
             .fetch_optional(&mut *tx)
             .await?;
+        let created = created
+            .map(|row| row.into_id(Some(tenant.id)))
+            .transpose()?;
         tx.commit().await?;
         Ok(created.is_some())
     }
@@ -214,10 +223,10 @@ where
     }
 
     async fn tenants_to_reattribute(&self) -> Result<Vec<TenantId>> {
-        let rows: Vec<(Uuid,)> = query_as(queries::TENANTS_TO_REATTRIBUTE)
+        let rows: Vec<TenantIdRow> = query_as(queries::TENANTS_TO_REATTRIBUTE)
             .fetch_all(&self.readers)
             .await?;
-        Ok(rows.into_iter().map(|(id,)| TenantId(id)).collect())
+        rows.into_iter().map(|row| row.into_id(None)).collect()
     }
 
     async fn mailboxes(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Mailbox>> {
@@ -271,7 +280,7 @@ where
                 }
             }
         };
-        snapshot(rows, |row| row.into_answer(tenant))
+        snapshot(tenant, rows, |row| row.into_answer(tenant))
     }
 
     async fn message(
@@ -284,7 +293,7 @@ where
             .bind(key.0)
             .fetch_all(&self.readers)
             .await?;
-        let found = snapshot(rows, |row| row.into_message(tenant))?;
+        let found = snapshot(tenant, rows, |row| row.into_message(tenant))?;
         Ok(found.map(|mut found| Snapshot {
             generation: found.generation,
             as_of: found.as_of,

@@ -1,8 +1,12 @@
 //! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
 
+mod check;
+
 use super::{
-    Hints, queries,
-    rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
+    Hints, Problem, queries,
+    rows::{
+        AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
+    },
     sql::{Engine, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
@@ -191,7 +195,7 @@ impl Engine for Sqlite {
     async fn put_admin_changes(
         connection: &mut SqliteConnection,
         rows: Vec<AdminChangeRow>,
-    ) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    ) -> Result<Vec<AdminChangeIdRow>, sqlx::Error> {
         let mut new = Vec::new();
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
@@ -210,7 +214,7 @@ impl Engine for Sqlite {
             });
             let statement = statement.push(queries::if_new!());
             let statement = statement.push(queries::returning_changes!());
-            let some: Vec<(Uuid, Uuid)> = statement
+            let some: Vec<AdminChangeIdRow> = statement
                 .build_query_as()
                 .fetch_all(&mut *connection)
                 .await?;
@@ -295,5 +299,9 @@ impl Engine for Sqlite {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         migrator.run(pool).await
+    }
+
+    async fn check(pool: &Pool<Self>) -> Result<Vec<Problem>, sqlx::Error> {
+        check::check(pool).await
     }
 }

@@ -22,4 +22,5 @@ mod stream;
 mod summary;
 mod tenants;
 mod walk;
+mod walls;
 mod watch;

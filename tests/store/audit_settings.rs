@@ -53,7 +53,7 @@ fn list(names: &str, is_cut: bool) -> Property<Names> {
     Property::Known(list)
 }
 
-fn mailbox(name: &str, hour: i64) -> MailboxSettings {
+pub(super) fn mailbox(name: &str, hour: i64) -> MailboxSettings {
     MailboxSettings {
         captured_at: at(hour),
         called: called(name),

@@ -78,6 +78,27 @@ async fn a_postgres_without_the_schema_is_refused_with_what_to_do() {
 }
 
 on_both_engines! {
+    /// What `serve` compares a database with. After a new migration, SENTBY_WRITE_SCHEMA=1 writes
+    /// the lists anew.
+    async fn the_lists_of_parts_are_what_the_migrations_make(db: TestDb) {
+        let (parts, file) = match &db.config.database {
+            DatabaseUrl::Sqlite(_) => (include_str!("../../src/store/sqlite/parts.sql"), "sqlite"),
+            DatabaseUrl::Postgres(_) => (include_str!("../../src/store/postgres/parts.sql"), "postgres"),
+        };
+        let path = format!("{}/src/store/{file}/schema.txt", env!("CARGO_MANIFEST_DIR"));
+        let mut made = format!(
+            "# What migrations/{file} make, as parts.sql tells it. Written by the test of that name in tests/store/schema.rs.\n"
+        );
+        for line in db.texts(parts).await {
+            made.push_str(&line);
+            made.push('\n');
+        }
+        if std::env::var_os("SENTBY_WRITE_SCHEMA").is_some() {
+            std::fs::write(&path, &made).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(&path).expect("a list"), made);
+    }
+
     /// Migrating again changes nothing.
     async fn migrating_is_safe_to_repeat(db: TestDb) {
         let again = server::migrate(&db.config).await.expect("migrated");

@@ -27,6 +27,9 @@ pub const TENANT: TenantId = TenantId(Uuid::from_u128(0x1111_1111_1111_4111_8111
 pub const OTHER_TENANT: TenantId =
     TenantId(Uuid::from_u128(0x2222_2222_2222_4222_8222_2222_2222_2222));
 
+/// The role that the suite serves as where it is told to.
+const APP_ROLE: &str = "sentby_test_app";
+
 /// One named test for each engine out of each case: `the_case::sqlite`, `the_case::postgres`.
 #[macro_export]
 macro_rules! on_both_engines {
@@ -133,9 +136,46 @@ impl TestDb {
         }
     }
 
-    /// Another process on the same store, as far as the store can tell.
+    /// Another process on the same store, as far as the store can tell. With
+    /// SENTBY_TEST_AS_APP_ROLE it runs as a role that owns nothing.
     pub async fn app(&self) -> Arc<App> {
-        server::open(&self.config).await.expect("opened")
+        let as_role = std::env::var_os("SENTBY_TEST_AS_APP_ROLE").is_some();
+        let is_postgres = matches!(self.config.database, DatabaseUrl::Postgres(_));
+        let config = if as_role && is_postgres {
+            self.as_app_role(APP_ROLE).await
+        } else {
+            self.config.clone()
+        };
+        server::open(&config).await.expect("opened")
+    }
+
+    /// The same store as a role sees it that may serve and nothing else; makes the role.
+    pub async fn as_app_role(&self, role: &str) -> Config {
+        server::grant_program(&self.config, role)
+            .await
+            .expect("granted");
+        self.as_login(role).await
+    }
+
+    /// The same store as a role sees it, which may log in from now on.
+    pub async fn as_login(&self, role: &str) -> Config {
+        let DatabaseUrl::Postgres(url) = &self.config.database else {
+            panic!("not a Postgres")
+        };
+        let mut connection = PgConnection::connect(url).await.expect("Postgres");
+        // two tests at once may change the same role
+        let login = format!(
+            "SELECT pg_advisory_lock(17); ALTER ROLE {role} LOGIN; SELECT pg_advisory_unlock(17)"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(login))
+            .execute(&mut connection)
+            .await
+            .expect("it may log in");
+        let (_, host) = url.split_once('@').expect("a user");
+        Config {
+            database: DatabaseUrl::Postgres(format!("postgres://{role}@{host}")),
+            ..self.config.clone()
+        }
     }
 
     /// An app in which [`TENANT`] is registered.

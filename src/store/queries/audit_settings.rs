@@ -9,12 +9,11 @@ pub(in crate::store) const MAILBOX_SETTINGS: &str = "SELECT tenant_id, kind, sub
      captured_at, content FROM audit_setting WHERE tenant_id = $1 AND kind = 'MAILBOX' \
      AND subject >= $2 AND subject <= $3 ORDER BY subject, captured_at, content LIMIT $4";
 
-pub(in crate::store) const COUNT_SETTINGS: &str =
-    "SELECT count(*) FROM audit_setting WHERE tenant_id = $1";
+pub(in crate::store) const COUNT_SETTINGS: &str = "SELECT tenant_id, count(*) AS value FROM audit_setting WHERE tenant_id = $1 GROUP BY tenant_id";
 
 /// By primary key.
 pub(in crate::store) const SETTING_KEYS: &str =
-    "SELECT kind, subject, shape FROM audit_setting WHERE tenant_id = $1";
+    "SELECT tenant_id, kind, subject, shape FROM audit_setting WHERE tenant_id = $1";
 
 /// Goes before the rows; [`KEEP_THE_NEWEST`] goes behind them.
 pub(in crate::store) const INSERT_SETTINGS: &str = "INSERT INTO audit_setting \

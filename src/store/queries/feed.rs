@@ -18,7 +18,7 @@ pub(in crate::store) const APPEND_CHANGE: &str =
 /// What at most `$3` revisions behind `$2` changed, and no more of them than `$4` bytes hold, but
 /// one at least; with the tenant's revision of the same snapshot. By primary key, which has the
 /// order.
-pub(in crate::store) const COMMITS: &str = "SELECT c.*, t.generation, t.revision AS as_of \
+pub(in crate::store) const COMMITS: &str = "SELECT c.*, t.tenant_id AS of_tenant, t.generation, t.revision AS as_of \
      FROM tenant t LEFT JOIN (SELECT tenant_id, revision, committed_at, messages \
      FROM (SELECT tenant_id, revision, committed_at, messages, \
      sum(length(messages)) OVER (ORDER BY revision) - length(messages) AS bytes_before \

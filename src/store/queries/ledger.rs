@@ -2,7 +2,7 @@
 
 /// Covered periods with the tenant's revision of the same snapshot; one row without a period
 /// where nothing is covered, none where there is no such tenant.
-pub(in crate::store) const COVERED: &str = "SELECT c.*, t.generation, t.revision \
+pub(in crate::store) const COVERED: &str = "SELECT c.*, t.tenant_id AS of_tenant, t.generation, t.revision \
      FROM tenant t LEFT JOIN (SELECT tenant_id, source, clock, settled_days, start_at, end_at, \
      advanced_at FROM coverage_window WHERE tenant_id = $1) c ON true WHERE t.tenant_id = $1";
 
@@ -23,7 +23,7 @@ pub(in crate::store) const COVER: &str = "INSERT INTO coverage_window \
 
 /// Reads all of the tenant's periods, whose number is bounded; asked only where a line begins
 /// or has a hole.
-pub(in crate::store) const COVERING_SOURCES: &str = "SELECT DISTINCT source \
+pub(in crate::store) const COVERING_SOURCES: &str = "SELECT DISTINCT tenant_id, source AS value \
      FROM coverage_window WHERE tenant_id = $1 ORDER BY source LIMIT $2";
 
 /// Keeps the `$2` periods that end last. With fewer there is nothing to compare with.

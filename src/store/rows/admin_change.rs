@@ -41,6 +41,21 @@ impl AdminChangeRow {
     }
 }
 
+/// Which one it is.
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct AdminChangeIdRow {
+    tenant_id: Uuid,
+    record_id: Uuid,
+    digest: Uuid,
+}
+
+impl AdminChangeIdRow {
+    pub(in crate::store) fn checked(self, asked: TenantId) -> Result<(Uuid, Uuid)> {
+        check_tenant(asked, self.tenant_id, "admin_change")?;
+        Ok((self.record_id, self.digest))
+    }
+}
+
 /// As it is read.
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct AdminChangeReadRow {

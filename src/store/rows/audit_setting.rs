@@ -46,13 +46,15 @@ impl SettingRow {
 
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct SettingKeyRow {
+    tenant_id: Uuid,
     kind: String,
     subject: String,
     shape: Uuid,
 }
 
 impl SettingKeyRow {
-    pub(in crate::store) fn into_key(self) -> Result<SettingKey> {
+    pub(in crate::store) fn into_key(self, asked: TenantId) -> Result<SettingKey> {
+        check_tenant(asked, self.tenant_id, TABLE)?;
         Ok(SettingKey {
             kind: kind(&self.kind)?,
             subject: self.subject,

@@ -1,9 +1,9 @@
 //! Rows of `change`, and how far tenants are.
 
-use super::{Micros, check_tenant, corrupt, unsigned};
+use super::{Micros, check_tenant, corrupt, foreign, unsigned};
 use crate::{
     domain::{ChangeKind, Commit, Generation, MessageKey, Revision, TenantId},
-    store::{Result, StoreError, TenantRevision},
+    store::{Result, TenantRevision},
 };
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -65,9 +65,8 @@ impl TenantRevisionRow {
     pub(in crate::store) fn checked(self, asked: &[TenantId]) -> Result<TenantRevision> {
         let tenant = TenantId(self.tenant_id);
         if !asked.contains(&tenant) {
-            return Err(StoreError::Corrupt(
-                "tenant: one that nobody asked for".into(),
-            ));
+            let asked = format!("{} others", asked.len());
+            return Err(foreign(&asked, self.tenant_id, "tenant"));
         }
         Ok(TenantRevision {
             tenant,

@@ -77,13 +77,15 @@ impl<T> QuarantineColumn<T> {
 
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct QuarantineUsageRow {
+    tenant_id: Uuid,
     copies: i64,
     bytes: i64,
     without_copy: i64,
 }
 
 impl QuarantineUsageRow {
-    pub(in crate::store) fn into_usage(self) -> Result<QuarantineUsage> {
+    pub(in crate::store) fn into_usage(self, asked: TenantId) -> Result<QuarantineUsage> {
+        check_tenant(asked, self.tenant_id, TABLE)?;
         let count = |number: i64| u64::try_from(number).map_err(|_| corrupt(TABLE, "size"));
         Ok(QuarantineUsage {
             copies: count(self.copies)?,

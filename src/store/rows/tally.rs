@@ -1,28 +1,40 @@
 //! Rows that a summary is made of.
 
-use super::{Basis, Micros, Result, TenantId, Verdict, check_tenant, one_of, unsigned};
+use super::{Basis, Micros, Result, TenantId, Verdict, check_tenant, corrupt, one_of, unsigned};
 use crate::domain::{TimeRange, Timestamp, summary::Tally};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-/// Send times: of the first message, of the one that is too many, of the last.
+/// A send time that a range is measured by.
 #[derive(Debug, FromRow)]
-pub(in crate::store) struct ExtentRow(Option<Micros>, Option<Micros>, Option<Micros>);
+pub(in crate::store) struct ExtentRow {
+    tenant_id: Uuid,
+    /// 0: of the first message; 1: of the one that is too many; 2: of the last.
+    place: i64,
+    sent_at: Micros,
+}
 
-impl ExtentRow {
-    pub(in crate::store) fn into_extent(self) -> Option<TimeRange> {
-        let Self(first, too_many, last) = self;
-        let behind = |Micros(time)| Timestamp::from_micros(time + 1);
-        let (start, last) = (first?, last?);
-        let end = match too_many {
-            // all of one moment
-            Some(too_many) if too_many == start => behind(start),
-            Some(too_many) => too_many.into(),
-            None => behind(last),
-        };
-        let start = start.into();
-        Some(TimeRange { start, end })
+/// Rows of one statement, each place at most once. `None`: there is no message.
+pub(in crate::store) fn extent(rows: Vec<ExtentRow>, asked: TenantId) -> Result<Option<TimeRange>> {
+    let mut places = [None; 3];
+    for row in rows {
+        check_tenant(asked, row.tenant_id, "attribution")?;
+        let place = usize::try_from(row.place).ok();
+        let place = place.and_then(|place| places.get_mut(place));
+        *place.ok_or_else(|| corrupt("attribution", "sent_at"))? = Some(row.sent_at);
     }
+    let behind = |Micros(time)| Timestamp::from_micros(time + 1);
+    let [Some(start), too_many, Some(last)] = places else {
+        return Ok(None);
+    };
+    let end = match too_many {
+        // all of one moment
+        Some(too_many) if too_many == start => behind(start),
+        Some(too_many) => too_many.into(),
+        None => behind(last),
+    };
+    let start = start.into();
+    Ok(Some(TimeRange { start, end }))
 }
 
 #[derive(Debug, FromRow)]

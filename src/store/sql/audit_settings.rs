@@ -6,7 +6,8 @@ use super::{
         audit_settings::{ChangesLimit, SettingsStore, SettingsTx},
         queries,
         rows::{
-            AdminChangeReadRow, MessageRow, Micros, SettingKeyRow, SettingRow, setting_content,
+            AdminChangeReadRow, MessageRow, Micros, Owned, SettingKeyRow, SettingRow,
+            setting_content,
         },
     },
     Engine, SqlStore,
@@ -16,9 +17,7 @@ use crate::domain::{
     AdminChange, Message, Setting, SettingKey, TenantId, Timestamp, settings::MailboxSettings,
 };
 use async_trait::async_trait;
-use sqlx::{
-    Encode, Executor, FromRow, IntoArguments, Pool, QueryBuilder, Type, query_as, query_scalar,
-};
+use sqlx::{Encode, Executor, FromRow, IntoArguments, Pool, QueryBuilder, Type, query_as};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -117,22 +116,25 @@ where
     for<'q> &'q str: Encode<'q, E> + Type<E>,
     for<'q> Micros: Encode<'q, E> + Type<E>,
     for<'r> SettingKeyRow: FromRow<'r, E::Row>,
-    for<'r> (i64,): FromRow<'r, E::Row>,
+    for<'r> Owned<i64>: FromRow<'r, E::Row>,
 {
     async fn count_settings(&mut self) -> Result<u64> {
-        let count: i64 = query_scalar(queries::COUNT_SETTINGS)
-            .bind(self.tenant.id.0)
-            .fetch_one(&mut *self.tx)
+        let tenant = self.tenant.id;
+        let row: Option<Owned<i64>> = query_as(queries::COUNT_SETTINGS)
+            .bind(tenant.0)
+            .fetch_optional(&mut *self.tx)
             .await?;
+        let count = row.map_or(Ok(0), |row| row.checked(tenant, "audit_setting"))?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
     async fn setting_keys(&mut self) -> Result<HashSet<SettingKey>> {
+        let tenant = self.tenant.id;
         let rows: Vec<SettingKeyRow> = query_as(queries::SETTING_KEYS)
-            .bind(self.tenant.id.0)
+            .bind(tenant.0)
             .fetch_all(&mut *self.tx)
             .await?;
-        rows.into_iter().map(SettingKeyRow::into_key).collect()
+        rows.into_iter().map(|row| row.into_key(tenant)).collect()
     }
 
     async fn put_settings(&mut self, settings: &[Setting]) -> Result<u64> {

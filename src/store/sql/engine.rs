@@ -1,8 +1,8 @@
 //! What an engine brings along.
 
 use super::super::{
-    Hints,
-    rows::{AdminChangeRow, AuditBatchRow, QuarantineRow},
+    Hints, Problem,
+    rows::{AdminChangeIdRow, AdminChangeRow, AuditBatchRow, QuarantineRow},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
 use sqlx::{Database, Encode, Pool, Type, database::HasStatementCache};
@@ -77,11 +77,11 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
         waiting: &[(Identity<'static>, MessageKey)],
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Inserts what is not there yet, in bulk; tells the record ids and digests of that.
+    /// Inserts what is not there yet, in bulk; tells which that was.
     fn put_admin_changes(
         connection: &mut Self::Connection,
         rows: Vec<AdminChangeRow>,
-    ) -> impl Future<Output = Result<Vec<(Uuid, Uuid)>, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<AdminChangeIdRow>, sqlx::Error>> + Send;
 
     /// Inserts receipts, in bulk.
     fn put_audit_batches(
@@ -112,4 +112,7 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     fn migrate(
         pool: &Pool<Self>,
     ) -> impl Future<Output = Result<(), sqlx::migrate::MigrateError>> + Send;
+
+    /// What is not as the migrations have made it.
+    fn check(pool: &Pool<Self>) -> impl Future<Output = Result<Vec<Problem>, sqlx::Error>> + Send;
 }

@@ -37,7 +37,7 @@ where
             .bind(i64::try_from(limit.bytes).unwrap_or(i64::MAX)) // $4
             .fetch_all(&self.readers)
             .await?;
-        snapshot(rows, |row| row.into_commit(tenant))
+        snapshot(tenant, rows, |row| row.into_commit(tenant))
     }
 
     async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>> {

@@ -5,7 +5,7 @@ use super::{
         Result, Snapshot,
         ledger::{LedgerStore, LedgerTx, SideSeen},
         queries,
-        rows::{AsOf, CoveredRow, FailureRow, LagRow, Micros, SideSeenRow, side},
+        rows::{AsOf, CoveredRow, FailureRow, LagRow, Micros, Owned, SideSeenRow, side},
     },
     Engine, SqlStore, snapshot,
     tx::SqlTx,
@@ -15,10 +15,7 @@ use crate::domain::{
     coverage::{Covered, Failure, Line},
 };
 use async_trait::async_trait;
-use sqlx::{
-    Encode, Executor, FromRow, IntoArguments, Pool, QueryBuilder, Type, query, query_as,
-    query_scalar,
-};
+use sqlx::{Encode, Executor, FromRow, IntoArguments, Pool, QueryBuilder, Type, query, query_as};
 use uuid::Uuid;
 
 /// Rows of one statement with a list of them.
@@ -42,7 +39,7 @@ where
             .bind(tenant.0)
             .fetch_all(&self.readers)
             .await?;
-        snapshot(rows, |row| row.into_covered(tenant))
+        snapshot(tenant, rows, |row| row.into_covered(tenant))
     }
 
     async fn lag(&self, tenant: TenantId) -> Result<Lag> {
@@ -99,7 +96,7 @@ where
     for<'q> Micros: Encode<'q, E> + Type<E>,
     for<'r> CoveredRow: FromRow<'r, E::Row>,
     for<'r> LagRow: FromRow<'r, E::Row>,
-    for<'r> (String,): FromRow<'r, E::Row>,
+    for<'r> Owned<String>: FromRow<'r, E::Row>,
 {
     async fn covered_near(&mut self, line: &Line, range: TimeRange) -> Result<Vec<TimeRange>> {
         let tenant = self.tenant.id;
@@ -140,11 +137,15 @@ where
     }
 
     async fn covering_sources(&mut self, limit: u32) -> Result<Vec<String>> {
-        Ok(query_scalar(queries::COVERING_SOURCES)
-            .bind(self.tenant.id.0)
+        let tenant = self.tenant.id;
+        let rows: Vec<Owned<String>> = query_as(queries::COVERING_SOURCES)
+            .bind(tenant.0)
             .bind(i64::from(limit))
             .fetch_all(&mut *self.tx)
-            .await?)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.checked(tenant, "coverage_window"))
+            .collect()
     }
 
     async fn put_failure(&mut self, failure: &Failure) -> Result<()> {

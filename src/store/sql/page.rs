@@ -1,7 +1,10 @@
 //! Rows of one statement → what was asked for.
 
-use super::super::{PageLimit, RangePage, Result, Snapshot, StoreError, rows::AsOf};
-use crate::domain::{Answer, Generation, Revision};
+use super::super::{
+    PageLimit, RangePage, Result, Snapshot, StoreError,
+    rows::{AsOf, check_tenant},
+};
+use crate::domain::{Answer, Generation, Revision, TenantId};
 use futures_util::{Stream, TryStreamExt as _};
 
 /// Reads on until the page is full.
@@ -25,12 +28,16 @@ pub(super) async fn range_page(
 
 /// Takes the rows of one statement apart: no row at all is no such tenant.
 pub(super) fn snapshot<R, T>(
+    tenant: TenantId,
     rows: Vec<AsOf<R>>,
     convert: impl Fn(R) -> Result<T>,
 ) -> Result<Option<Snapshot<Vec<T>>>> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    for row in &rows {
+        check_tenant(tenant, row.of_tenant, "tenant")?;
+    }
     let generation = Generation(first.generation);
     let as_of = u64::try_from(first.as_of)
         .map_err(|_| StoreError::Corrupt("tenant.revision is negative".into()))?;

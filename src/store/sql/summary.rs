@@ -3,7 +3,7 @@
 use super::{
     super::{
         RangeFilter, Result, queries,
-        rows::{ExtentRow, Micros, TallyRow},
+        rows::{self, ExtentRow, Micros, TallyRow},
         summary::SummaryStore,
     },
     Engine, SqlStore,
@@ -37,14 +37,14 @@ where
         range: TimeRange,
         messages: u32,
     ) -> Result<Option<TimeRange>> {
-        let row: ExtentRow = query_as(queries::EXTENT)
+        let rows: Vec<ExtentRow> = query_as(queries::EXTENT)
             .bind(tenant.0) // $1
             .bind(Micros::from(range.start)) // $2
             .bind(Micros::from(range.end)) // $3
             .bind(i64::from(messages)) // $4
-            .fetch_one(&self.readers)
+            .fetch_all(&self.readers)
             .await?;
-        Ok(row.into_extent())
+        rows::extent(rows, tenant)
     }
 
     async fn tallies(

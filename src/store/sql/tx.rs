@@ -4,7 +4,7 @@ use super::{
     super::{
         LedgerTx, Result, SettingsTx, StoreError, Tx, queries,
         rows::{
-            AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros,
+            AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros, Owned,
             QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, pack, signed,
         },
     },
@@ -54,7 +54,7 @@ where
     for<'r> AuditBatchRow: FromRow<'r, E::Row>,
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
-    for<'r> (Uuid,): FromRow<'r, E::Row>,
+    for<'r> Owned<Uuid>: FromRow<'r, E::Row>,
     Self: LedgerTx + SettingsTx,
 {
     fn tenant(&self) -> &Tenant {
@@ -149,22 +149,22 @@ where
     }
 
     async fn is_waited_for(&mut self, identities: &[Identity<'static>]) -> Result<bool> {
+        let tenant = self.tenant.id;
         for some in identities.chunks(ROWS) {
             let mut statement = QueryBuilder::new(queries::IS_WAITED_FOR);
-            statement
-                .push_bind(self.tenant.id.0)
-                .push(" AND identity IN (");
+            statement.push_bind(tenant.0).push(" AND identity IN (");
             let mut list = statement.separated(", ");
             for identity in some {
                 list.push_bind(identity.to_string());
             }
             statement.push(") LIMIT 1");
-            let found: Option<(Uuid,)> = statement
+            let found: Option<Owned<Uuid>> = statement
                 .build_query_as()
                 .persistent(false)
                 .fetch_optional(&mut *self.tx)
                 .await?;
-            if found.is_some() {
+            if let Some(found) = found {
+                found.checked(tenant, "waiting")?;
                 return Ok(true);
             }
         }
@@ -172,12 +172,15 @@ where
     }
 
     async fn messages_taught(&mut self, limit: u32) -> Result<Vec<MessageKey>> {
-        let rows: Vec<(Uuid,)> = query_as(queries::MESSAGES_TAUGHT)
-            .bind(self.tenant.id.0)
+        let tenant = self.tenant.id;
+        let rows: Vec<Owned<Uuid>> = query_as(queries::MESSAGES_TAUGHT)
+            .bind(tenant.0)
             .bind(i64::from(limit))
             .fetch_all(&mut *self.tx)
             .await?;
-        Ok(rows.into_iter().map(|(key,)| MessageKey(key)).collect())
+        rows.into_iter()
+            .map(|row| Ok(MessageKey(row.checked(tenant, "waiting")?)))
+            .collect()
     }
 
     async fn remove_taught(&mut self, keys: &[MessageKey]) -> Result<()> {
@@ -199,7 +202,7 @@ where
         let tenant = self.tenant.id;
         let rows = changes.iter().map(|c| AdminChangeRow::of(tenant, c));
         let new = E::put_admin_changes(&mut self.tx, rows.collect()).await?;
-        Ok(new.into_iter().collect())
+        new.into_iter().map(|row| row.checked(tenant)).collect()
     }
 
     async fn put_quarantined(&mut self, records: &[QuarantinedRecord]) -> Result<()> {
@@ -297,12 +300,13 @@ where
     }
 
     async fn quarantine_usage(&mut self) -> Result<QuarantineUsage> {
-        let row: QuarantineUsageRow = query_as(queries::QUARANTINE_USAGE)
-            .bind(self.tenant.id.0)
+        let tenant = self.tenant.id;
+        let row: Option<QuarantineUsageRow> = query_as(queries::QUARANTINE_USAGE)
+            .bind(tenant.0)
             .bind(Micros::from(Timestamp::LATEST))
-            .fetch_one(&mut *self.tx)
+            .fetch_optional(&mut *self.tx)
             .await?;
-        row.into_usage()
+        row.map_or(Ok(QuarantineUsage::default()), |row| row.into_usage(tenant))
     }
 
     async fn change_quarantined(&mut self, entries: &[QuarantineEntry]) -> Result<()> {

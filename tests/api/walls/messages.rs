@@ -1,0 +1,182 @@
+//! Requests and answers of every method, by the descriptors alone: a method that is added is
+//! called too.
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use prost::{
+    Message as _,
+    encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint},
+};
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
+use std::collections::HashMap;
+use tonic::{
+    Status,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+};
+
+/// All that the server offers of its own.
+pub struct Api {
+    pub methods: Vec<Method>,
+    messages: HashMap<String, DescriptorProto>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Method {
+    pub name: String,
+    pub path: String,
+    pub request: String,
+    pub response: String,
+}
+
+/// What a field is filled with.
+pub enum Value {
+    Text(String),
+    Bytes(Vec<u8>),
+    Number(u64),
+    /// The message of the field, filled in the same way.
+    Nested,
+}
+
+impl Api {
+    pub fn read() -> Self {
+        let files = FileDescriptorSet::decode(sentby::grpc::DESCRIPTORS).expect("descriptors");
+        let mut api = Self {
+            methods: Vec::new(),
+            messages: HashMap::new(),
+        };
+        for file in files.file {
+            let package = file.package().to_owned();
+            for message in &file.message_type {
+                api.add(&format!(".{package}"), message);
+            }
+            for service in file.service.iter().filter(|_| package == "sentby.v1") {
+                api.methods
+                    .extend(service.method.iter().map(|method| Method {
+                        name: method.name().into(),
+                        path: format!("/{package}.{}/{}", service.name(), method.name()),
+                        request: method.input_type().into(),
+                        response: method.output_type().into(),
+                    }));
+            }
+        }
+        api
+    }
+
+    fn add(&mut self, outer: &str, message: &DescriptorProto) {
+        let name = format!("{outer}.{}", message.name());
+        for nested in &message.nested_type {
+            self.add(&name, nested);
+        }
+        self.messages.insert(name, message.clone());
+    }
+
+    fn fields(&self, message: &str) -> &[FieldDescriptorProto] {
+        &self.messages[message].field
+    }
+
+    /// Somewhere in it.
+    pub fn names_a_tenant(&self, message: &str) -> bool {
+        self.fields(message).iter().any(|field| {
+            let is_nested = field.r#type() == Type::Message;
+            field.name() == "tenant_id" || is_nested && self.names_a_tenant(field.type_name())
+        })
+    }
+
+    /// `fill` is asked for each value of each field; no values: it is left out.
+    pub fn build(
+        &self,
+        message: &str,
+        fill: &mut dyn FnMut(&str, &FieldDescriptorProto) -> Vec<Value>,
+    ) -> Vec<u8> {
+        let mut built = Vec::new();
+        for field in self.fields(message) {
+            let tag = u32::try_from(field.number()).expect("a tag");
+            let mut values = fill(message, field);
+            if field.label() != Label::Repeated {
+                values.truncate(1);
+            }
+            for value in values {
+                let bytes = match value {
+                    Value::Number(number) => {
+                        encode_key(tag, WireType::Varint, &mut built);
+                        encode_varint(number, &mut built);
+                        continue;
+                    }
+                    Value::Text(text) => text.into_bytes(),
+                    Value::Bytes(bytes) => bytes,
+                    Value::Nested => self.build(field.type_name(), fill),
+                };
+                encode_key(tag, WireType::LengthDelimited, &mut built);
+                encode_varint(bytes.len() as u64, &mut built);
+                built.extend(bytes);
+            }
+        }
+        built
+    }
+
+    /// Every text of a message, with the name of its field.
+    pub fn texts(&self, message: &str, mut bytes: Bytes, found: &mut dyn FnMut(&str, &str)) {
+        while bytes.has_remaining() {
+            let (tag, wire) = decode_key(&mut bytes).expect("a key");
+            if wire != WireType::LengthDelimited {
+                match wire {
+                    WireType::Varint => drop(decode_varint(&mut bytes).expect("a number")),
+                    WireType::SixtyFourBit => bytes.advance(8),
+                    _ => bytes.advance(4),
+                }
+                continue;
+            }
+            let length = decode_varint(&mut bytes).expect("a length");
+            let value = bytes.split_to(usize::try_from(length).expect("a length"));
+            let fields = self.fields(message).iter();
+            let field = fields.filter(|field| field.number() == i32::try_from(tag).unwrap_or(0));
+            for field in field {
+                match (field.r#type(), std::str::from_utf8(&value)) {
+                    (Type::Message, _) => self.texts(field.type_name(), value.clone(), found),
+                    (Type::String, Ok(text)) => found(field.name(), text),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Messages as bytes, both ways.
+#[derive(Clone, Copy, Default)]
+pub struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
