@@ -1,16 +1,19 @@
 //! `sentby migrate`
 
-use super::{Outcome, Usage, settings::CommonSettings};
+use super::{Outcome, Usage, settings::CommonSettings, tenant};
 use crate::{
+    app::restored::Restored,
     config::{Config, DatabaseUrl},
+    domain::TenantId,
     server,
 };
 use std::io::{self, Write as _};
 
 /// Create the tables of the database, or bring them up to this version.
 ///
-/// Does nothing where they are up to date; two at once wait for each other. A SQLite file is
-/// brought up to date by every command that opens it; this is for Postgres.
+/// Does nothing where they are up to date; two at once wait for each other; servers go on
+/// meanwhile, also those of the version before. A SQLite file is brought up to date by every
+/// command that opens it; this is for Postgres.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Migrate {
@@ -18,6 +21,13 @@ pub(super) struct Migrate {
     /// sentby. It is made, without login, if it is not there; grant it to those who may read
     #[arg(long, value_name = "ROLE")]
     reader: Option<String>,
+    /// The database was restored from a backup: what was told since that backup (positions of the
+    /// feed, cached answers) is refused from now on. Stop all servers first. Safe to repeat
+    #[arg(long)]
+    restored: bool,
+    /// With --restored: of this tenant only
+    #[arg(long, value_name = "GUID", value_parser = tenant, requires = "restored")]
+    tenant: Option<TenantId>,
     #[command(flatten)]
     pub settings: CommonSettings,
 }
@@ -29,7 +39,10 @@ Examples:
 
 A role for the metrics merger and BI, which sees the views and nothing else:
   sentby migrate --database postgres://sentby:…@db/sentby --reader sentby_reader
-  psql -c 'GRANT sentby_reader TO grafana'";
+  psql -c 'GRANT sentby_reader TO grafana'
+
+After a restore from a backup, before the servers are started again:
+  sentby migrate --database postgres://sentby:…@db/sentby --restored";
 
 impl Migrate {
     pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
@@ -53,6 +66,31 @@ impl Migrate {
             let line = format!("{database}: the role {role} reads the views, and nothing else");
             writeln!(io::stdout(), "{line}")?;
         }
+        if self.restored {
+            let restored = server::restored(&config, self.tenant).await?;
+            write!(io::stdout(), "{}", words(&restored))?;
+        }
         Ok(Outcome::Done)
     }
+}
+
+/// What collectors have to do.
+fn words(restored: &[Restored]) -> String {
+    let mut text = String::new();
+    for one in restored {
+        let newest = match one.newest_batch {
+            Some(at) => format!("the newest batch is of {at}"),
+            None => "no batch of the last 7 days is stored".to_owned(),
+        };
+        text += &format!(
+            "{}: another life from revision {} on; {newest}\n",
+            one.tenant, one.revision
+        );
+    }
+    text + "\
+        what to do: let collectors send again what Microsoft has published since an hour before the \
+        newest batch. It serves the last 7 days;\n\
+        older content that is lost stays a gap (sentby coverage --tenant GUID). What is sent twice \
+        does no harm. Watchers are refused with\n\
+        FEED_GENERATION_CHANGED and read the whole range anew.\n"
 }

@@ -14,6 +14,7 @@
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `error.rs` | which database errors mean what |
+//! | `reach.rs` | whether the database is reached, known without asking |
 
 mod audit_settings;
 mod error;
@@ -22,6 +23,7 @@ mod feed;
 pub mod ledger;
 mod postgres;
 mod queries;
+mod reach;
 mod rows;
 mod sql;
 mod sqlite;

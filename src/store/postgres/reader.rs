@@ -1,13 +1,14 @@
 //! The role that reads the views.
 
+use super::url;
 use crate::store::{Result, StoreError};
-use sqlx::{Connection as _, PgConnection, query, raw_sql};
+use sqlx::{ConnectOptions as _, Connection as _, query, raw_sql};
 
 const GRANT: &str = include_str!("reader.sql");
 
 /// Safe to repeat; all of it or nothing is done.
 pub(in crate::store) async fn grant_reader(url: &str, role: &str) -> Result<()> {
-    let mut connection = PgConnection::connect(url).await?;
+    let mut connection = url::parse(url)?.options.connect().await?;
     let mut tx = connection.begin().await?;
     // a DO block takes no parameters
     query("SELECT set_config('sentby.reader', $1, true)")
