@@ -1,5 +1,7 @@
 //! The only wiring: configuration → store → cache → use cases → services → connections.
 
+pub mod doctor;
+
 use crate::{
     app::{self, App, Limits, restored::Restored},
     cache::{Cache, MemoryCache, RedisCache},

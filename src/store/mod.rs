@@ -13,12 +13,14 @@
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
+//! | `examine.rs` | what a server needs of its database, looked at one by one |
 //! | `error.rs` | which database errors mean what |
 //! | `reach.rs` | whether the database is reached, known without asking |
 
 mod audit_settings;
 mod error;
 mod evidence;
+mod examine;
 mod feed;
 pub mod ledger;
 mod postgres;
@@ -37,6 +39,7 @@ use crate::domain::{
 use async_trait::async_trait;
 pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
 pub use error::{AsContended, Result, StoreError, retrying};
+pub use examine::{clock as examine_clock, examine_postgres, examine_sqlite};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
 use std::{

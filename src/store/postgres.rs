@@ -1,6 +1,7 @@
 //! What is particular to Postgres: connecting, the row lock, arrays.
 
 mod copy;
+mod examine;
 mod hints;
 mod migrate;
 mod reach;
@@ -14,6 +15,7 @@ use super::{
     sql::{Engine, MOST_HELD, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
+pub(super) use examine::examine;
 pub(super) use reader::grant_reader;
 use sqlx::{
     PgConnection, Pool, Postgres,

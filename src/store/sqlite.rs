@@ -1,11 +1,14 @@
 //! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
 
+mod examine;
+
 use super::{
     Hints, StoreError, queries,
     rows::{AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow},
     sql::{Engine, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
+pub(super) use examine::examine;
 use sqlx::{
     Pool, QueryBuilder, Sqlite, SqliteConnection,
     migrate::Migrator,

@@ -7,8 +7,10 @@ mod support;
 
 mod commands;
 mod coverage;
+mod late;
 mod listing;
 mod memory;
+mod pooler;
 mod serving;
 mod setup;
 mod simulated;

@@ -162,7 +162,8 @@ impl Drop for Postgres {
     }
 }
 
-const OWNER: &str = "nobody";
+/// Nobody, on every system.
+const OWNER: &str = "65534";
 
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
