@@ -7,6 +7,7 @@ mod support;
 
 mod commands;
 mod coverage;
+mod doctor;
 mod late;
 mod listing;
 mod memory;

@@ -140,6 +140,7 @@ async fn two_replicas_share_three_sessions() {
     succeeded(&run(&["migrate", "--database", &alone.url]));
     let (first, second) = (Server::start(&shared), Server::start(&shared));
     let tenant = TENANT.to_string();
+    import(&first, 0, 1_500); // once more below
     let watch = std::thread::spawn({
         let (tenant, url) = (tenant.clone(), second.url.clone());
         move || {
@@ -191,9 +192,9 @@ async fn two_replicas_share_three_sessions() {
         let listed = succeeded(&run(&[&range[..], &period].concat()));
         assert_eq!(listed.lines().count(), 1 + 2 * (3 * 1_500 + 2 * 40));
     }
-    for line in ["WARN", "ERROR"] {
-        let level = format!("\"level\":\"{line}\"");
-        assert!(first.logged(&level).is_empty(), "{line}");
+    for server in [&first, &second] {
+        let errors = server.logged("\"level\":\"ERROR\"");
+        assert!(errors.is_empty());
     }
     assert_eq!(first.stop(), Some(0));
     assert_eq!(second.stop(), Some(0));

@@ -105,11 +105,17 @@ impl Postgres {
 
     /// Returns when it answers: when that was.
     pub async fn start(&mut self) -> Instant {
+        self.start_with(&[]).await
+    }
+
+    /// With more arguments.
+    pub async fn start_with(&mut self, arguments: &[&str]) -> Instant {
         let log = File::create(self.folder.path().join("log")).expect("a log");
         let process = self
             .command("postgres")
             .args(["-D", "data", "-h", "127.0.0.1", "-k", ""])
             .args(["-p", &self.port.to_string()])
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
