@@ -9,7 +9,7 @@ mod table;
 
 pub use cache::CacheKind;
 pub use database::DatabaseUrl;
-pub use sources::Origin;
+pub use sources::{Origin, origins};
 pub use table::{SETTINGS, Setting};
 
 use sources::Values;
@@ -39,6 +39,8 @@ pub enum LogFormat {
 pub enum Role {
     Serve,
     Command,
+    /// A person's command with all settings of a server.
+    Doctor,
 }
 
 /// The effective configuration.
@@ -136,7 +138,7 @@ impl Config {
             unjoined_send_days: values.parse("unjoined_send_days", days(1..=3_650))?,
             delete_grace_days: values.parse("delete_grace_days", days(0..=90))?,
             log: match values.get("log") {
-                Some((_, Origin::Default)) | None if role == Role::Command => "warn".into(),
+                Some((_, Origin::Default)) | None if role != Role::Serve => "warn".into(),
                 _ => values.parse("log", log_filter)?,
             },
             log_format: values.parse("log_format", |text| match text {
@@ -145,7 +147,7 @@ impl Config {
                 _ => Err("is text or json".into()),
             })?,
         };
-        if role == Role::Serve {
+        if role != Role::Command {
             config.check_access(&values)?;
         }
         Ok(config)

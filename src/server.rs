@@ -1,5 +1,6 @@
 //! The only wiring: configuration → store → cache → use cases → services → connections.
 
+pub mod doctor;
 mod door;
 mod listener;
 mod tls;
@@ -8,7 +9,7 @@ pub use door::Door;
 
 use crate::{
     access::Access,
-    app::{App, Limits, Unfit},
+    app::{self, App, Limits, Unfit, restored::Restored},
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
     domain::TenantId,
@@ -129,7 +130,33 @@ pub async fn migrate(config: &Config) -> Result<MigrationReport, OpenError> {
         .migrate()
         .await
         .map_err(|source| failed(config, source))?;
+    if !SCHEMA_VERSIONS.contains(&to) {
+        return Err(OpenError::Schema {
+            database: config.database.to_string(),
+            found: format!("version {to}"),
+        });
+    }
     Ok(MigrationReport { from, to })
+}
+
+/// After a restore from a backup: what was told since that backup is refused from now on. Of
+/// one tenant, or of all.
+pub async fn restored(
+    config: &Config,
+    tenant: Option<TenantId>,
+) -> Result<Vec<Restored>, RestoredError> {
+    let app = open(config).await?;
+    Ok(app
+        .detached(move |app| async move { app.restored(tenant).await })
+        .await?)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoredError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Failed(#[from] app::Error),
 }
 
 /// Lets a role of Postgres read the views and nothing else; makes it if it is not there. SQLite

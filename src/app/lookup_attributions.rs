@@ -4,7 +4,7 @@ use super::{App, Error, Result, at_least, scopes::Scopes};
 use crate::{
     cache::{Cache, Cached, Known, Source},
     domain::{Answer, Message, MessageKey, Revision, Tenant, TenantId},
-    store::Store,
+    store::{Store, TenantRevision},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -115,8 +115,15 @@ impl Source for StoredAnswers {
     type Error = Error;
 
     async fn read(&self, tenant: &TenantId, keys: &[MessageKey]) -> Result<Vec<Cached>> {
+        let before = self.scopes.newest(*tenant);
         let snapshot = self.store.answers(*tenant, keys).await?;
         let snapshot = snapshot.ok_or(Error::TenantNotFound(*tenant))?;
+        let now = TenantRevision {
+            tenant: *tenant,
+            generation: snapshot.generation,
+            revision: snapshot.as_of,
+        };
+        self.scopes.found(before, now);
         let answers = snapshot.value.into_iter();
         let mut answers: HashMap<_, _> = answers.map(|answer| (answer.key, answer)).collect();
         let value = |key| cached(snapshot.as_of, answers.remove(key));

@@ -34,6 +34,7 @@ mod quarantine;
 mod reattribute;
 mod receipt;
 pub mod register_tenant;
+pub mod restored;
 pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod rounds;
@@ -133,7 +134,7 @@ impl App {
             cache: Arc::clone(&cache),
             scopes: Arc::clone(&scopes),
         };
-        let newest = Arc::new(Newest::new(Arc::clone(&store)));
+        let newest = Arc::new(Newest::new(Arc::clone(&store), Arc::clone(&scopes)));
         Self {
             store,
             cache,
@@ -167,6 +168,11 @@ impl App {
         &*self.store
     }
 
+    /// To be kept.
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Runs a use case in a task of its own: a caller that leaves only stops waiting, and
     /// what was begun is committed or rolled back, never left open.
     pub async fn detached<T, F, Fut>(self: &Arc<Self>, run: F) -> Result<T>
@@ -189,10 +195,13 @@ impl App {
         self.scopes.ready().await?;
         let turns = self.turns.get_with(id, Arc::default);
         let turn = turns.lock_owned().await;
+        let before = self.scopes.newest(id);
         let tx = self.store.begin(id).await?;
         let tx = tx.ok_or(Error::TenantNotFound(id))?;
+        self.scopes.found(before, at(tx.tenant()));
         Ok(Write {
             tx,
+            scopes: Arc::clone(&self.scopes),
             newest: Arc::clone(&self.newest),
             _turn: turn,
         })
@@ -240,6 +249,7 @@ async fn compute<T: Send + 'static>(
 /// A write of one tenant, and its turn among the writers of this process.
 struct Write {
     tx: Box<dyn Tx>,
+    scopes: Arc<Scopes>,
     newest: Arc<Newest>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -249,14 +259,20 @@ impl Write {
     async fn commit(self, after: &Tenant) -> Result<()> {
         let is_new = after.revision != self.tx.tenant().revision;
         self.tx.commit().await?;
+        self.scopes.found(None, at(after));
         if is_new {
-            self.newest.committed(TenantRevision {
-                tenant: after.id,
-                generation: after.generation,
-                revision: after.revision,
-            });
+            self.newest.committed(at(after));
         }
         Ok(())
+    }
+}
+
+/// Where a tenant is.
+fn at(tenant: &Tenant) -> TenantRevision {
+    TenantRevision {
+        tenant: tenant.id,
+        generation: tenant.generation,
+        revision: tenant.revision,
     }
 }
 

@@ -4,7 +4,7 @@
 //! watched tenants at once, every [`POLL`] and when the store hints at it: a hint makes it fast,
 //! asking makes it certain. So a thousand watchers cost one statement a second.
 
-use super::Result;
+use super::{Result, scopes::Scopes};
 use crate::{
     domain::TenantId,
     store::{Store, TenantRevision},
@@ -42,6 +42,7 @@ pub(super) type Seen = watch::Receiver<Option<TenantRevision>>;
 #[derive(Debug)]
 pub(super) struct Newest {
     store: Arc<dyn Store>,
+    scopes: Arc<Scopes>,
     watched: Mutex<HashMap<TenantId, watch::Sender<Option<TenantRevision>>>>,
     /// Tenants that another process has changed.
     hinted: Mutex<HashSet<TenantId>>,
@@ -55,9 +56,10 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, scopes: Arc<Scopes>) -> Self {
         Self {
             store,
+            scopes,
             watched: Mutex::default(),
             hinted: Mutex::default(),
             hint: Notify::new(),
@@ -183,9 +185,15 @@ impl Newest {
 
     async fn look(&self, tenants: &[TenantId]) -> Result<()> {
         for some in tenants.chunks(ASKED) {
+            let before: HashMap<TenantId, _> = some
+                .iter()
+                .map(|tenant| (*tenant, self.scopes.newest(*tenant)))
+                .collect();
             let found = self.store.revisions(some).await?;
             let watched = lock(&self.watched);
             for now in found {
+                self.scopes
+                    .found(before.get(&now.tenant).copied().flatten(), now);
                 if let Some(sender) = watched.get(&now.tenant) {
                     see(sender, now);
                 }

@@ -92,7 +92,7 @@ pub(super) fn check_past(field: &str, time: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn random_generation() -> Result<Generation> {
+pub(super) fn random_generation() -> Result<Generation> {
     let random = secret::random()?;
     let (first, _) = random.split_first_chunk().expect("32 bytes hold 8");
     Ok(Generation(i64::from_le_bytes(*first)))

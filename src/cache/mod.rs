@@ -21,7 +21,7 @@ mod redis;
 mod scope;
 mod sealed;
 
-pub use self::redis::RedisCache;
+pub use self::redis::{RedisCache, examine as examine_redis};
 use crate::domain::{Answer, MessageKey, Revision};
 pub use coalesce::{Coalescer, Source};
 pub use memory::MemoryCache;

@@ -5,8 +5,10 @@
 //! | `redis/link.rs` | the one connection: in use, or away |
 //! | `redis/owed.rs` | what writers could not set |
 //! | `redis/server.rs` | the setting → connections |
+//! | `redis/examine.rs` | what a server needs of it, looked at |
 //! | `redis/*.lua` | what is compared and changed at once |
 
+mod examine;
 mod link;
 mod owed;
 mod server;
@@ -18,6 +20,7 @@ use super::{
 };
 use crate::domain::{MessageKey, Revision};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use examine::examine;
 use link::{Failed, Link, Live, Refused};
 use redis::{Cmd, Value};
 use server::Server;

@@ -84,7 +84,7 @@ impl Target {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> anyhow::Result<Channel> {
+pub(super) async fn connect(endpoint: &Endpoint) -> anyhow::Result<Channel> {
     endpoint
         .clone()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -115,7 +115,7 @@ fn check_exists(database: &DatabaseUrl) -> anyhow::Result<()> {
     }
 }
 
-fn server_url(text: &str) -> Result<Endpoint, String> {
+pub(super) fn server_url(text: &str) -> Result<Endpoint, String> {
     let url = match text.split_once("://") {
         None => format!("http://{text}"),
         Some(("http" | "https", _)) => text.to_owned(),

@@ -1,7 +1,8 @@
 //! `sentby migrate`
 
-use super::{Outcome, Usage, settings::CommonSettings};
+use super::{Outcome, Usage, settings::CommonSettings, tenant};
 use crate::{
+    app::restored::Restored,
     config::{Config, DatabaseUrl},
     domain::TenantId,
     server,
@@ -11,8 +12,9 @@ use uuid::Uuid;
 
 /// Create the tables of the database, or bring them up to this version.
 ///
-/// Does nothing where they are up to date; two at once wait for each other. A SQLite file is
-/// brought up to date by every command that opens it; this is for Postgres.
+/// Does nothing where they are up to date; two at once wait for each other; servers go on
+/// meanwhile, also those of the version before. A SQLite file is brought up to date by every
+/// command that opens it; this is for Postgres.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Migrate {
@@ -32,6 +34,13 @@ pub(super) struct Migrate {
     /// change no table. It is made, without login, if it is not there
     #[arg(long, value_name = "ROLE")]
     app_role: Option<String>,
+    /// The database was restored from a backup: what was told since that backup (positions of the
+    /// feed, cached answers) is refused from now on. Stop all servers first. Safe to repeat
+    #[arg(long)]
+    restored: bool,
+    /// With --restored: of this tenant only
+    #[arg(long, value_name = "GUID", value_parser = tenant, requires = "restored")]
+    tenant: Option<TenantId>,
     #[command(flatten)]
     pub settings: CommonSettings,
 }
@@ -51,7 +60,10 @@ The same for some tenants only; each run replaces the list, also for sessions th
 A role to serve as, which owns nothing and can change no table:
   sentby migrate --database postgres://owner:…@db/sentby --app-role sentby_app
   psql -c 'ALTER ROLE sentby_app LOGIN'
-  sentby serve --database postgres://sentby_app:…@db/sentby";
+  sentby serve --database postgres://sentby_app:…@db/sentby
+
+After a restore from a backup, before the servers are started again:
+  sentby migrate --database postgres://sentby:…@db/sentby --restored";
 
 impl Migrate {
     pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
@@ -89,6 +101,31 @@ impl Migrate {
                 format!("{database}: the role {role} reads the views {whose}, and nothing else");
             writeln!(io::stdout(), "{line}")?;
         }
+        if self.restored {
+            let restored = server::restored(&config, self.tenant).await?;
+            write!(io::stdout(), "{}", words(&restored))?;
+        }
         Ok(Outcome::Done)
     }
+}
+
+/// What collectors have to do.
+fn words(restored: &[Restored]) -> String {
+    let mut text = String::new();
+    for one in restored {
+        let newest = match one.newest_batch {
+            Some(at) => format!("the newest batch is of {at}"),
+            None => "no batch of the last 7 days is stored".to_owned(),
+        };
+        text += &format!(
+            "{}: another life from revision {} on; {newest}\n",
+            one.tenant, one.revision
+        );
+    }
+    text + "\
+        what to do: let collectors send again what Microsoft has published since an hour before the \
+        newest batch. It serves the last 7 days;\n\
+        older content that is lost stays a gap (sentby coverage --tenant GUID). What is sent twice \
+        does no harm. Watchers are refused with\n\
+        FEED_GENERATION_CHANGED and read the whole range anew.\n"
 }

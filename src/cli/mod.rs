@@ -8,6 +8,7 @@ mod client;
 mod coverage;
 mod credentials;
 mod demo;
+mod doctor;
 mod explain;
 mod findings;
 mod import;
@@ -61,6 +62,7 @@ Why is there no answer? What the PowerShell checks print, and the audit export, 
 
 As a service:
   sentby serve
+  sentby doctor
   sentby lookup --server http://127.0.0.1:50051 --tenant GUID '<message-id@…>'
   grpcurl -plaintext 127.0.0.1:50051 list
   grpcurl -plaintext -d '{\"tenant_id\": \"GUID\", \"message_id\": \"<message-id@…>\"}' \\
@@ -72,6 +74,7 @@ Every command has examples: sentby COMMAND --help";
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Doctor(doctor::Doctor),
     Serve(serve::Serve),
     Import(import::Import),
     Lookup(lookup::Lookup),
@@ -136,6 +139,7 @@ impl Command {
             }
             Self::CheckSetup(check) => (Role::Command, check.target.flags()),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
+            Self::Doctor(doctor) => (Role::Doctor, doctor.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::List(list) => (Role::Command, list.target.flags()),
@@ -159,6 +163,7 @@ impl Command {
     async fn run(self, config: Config) -> anyhow::Result<Outcome> {
         match self {
             Self::Demo(demo) => demo.run(config).await,
+            Self::Doctor(doctor) => doctor.run(config).await,
             Self::Serve(serve) => serve.run(config).await,
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
@@ -266,6 +271,8 @@ mod tests {
             &format!("sentby summary --tenant {TENANT} --bucket MONTH"),
             &format!("sentby summary --tenant {TENANT} --csv --json"),
             "sentby migrate --reader",
+            &format!("sentby migrate --tenant {TENANT}"),
+            "sentby doctor --server h",
             "sentby coverage",
             &format!("sentby coverage --tenant {TENANT} --from now"),
             "sentby simulate",
@@ -296,6 +303,9 @@ mod tests {
             &format!("sentby lookup --tenant {TENANT} --server https://h:1 --ca-file f x"),
             &format!("sentby lookup --tenant {TENANT} --server h:1 --token-file f x"),
             "sentby migrate --database postgres://h/d --reader bi",
+            &format!("sentby migrate --restored --tenant {TENANT}"),
+            "sentby doctor --json --cache none --tls-cert-file c",
+            "sentby doctor --server h:1",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",
             "sentby verify --server h:1 d/truth.csv",
             "sentby check-setup --json --shared a@b.c --captured-at 2026-03-01 f -",

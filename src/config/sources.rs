@@ -99,6 +99,19 @@ impl Values {
     }
 }
 
+/// Of each setting, in the order of the table.
+pub fn origins(
+    flags: &[(&'static str, String)],
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<Origin>, ConfigError> {
+    let values = Values::collect(flags, file, env)?;
+    Ok(SETTINGS
+        .iter()
+        .map(|setting| values.origin(setting.key))
+        .collect())
+}
+
 type Found = Vec<(&'static str, (String, Origin))>;
 
 fn find(wanted: impl Fn(&Setting) -> bool) -> Option<&'static Setting> {

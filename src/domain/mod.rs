@@ -18,12 +18,14 @@
 //! | window, what is covered, gap | [`coverage`], [`intervals`], [`lag`] |
 //! | audit settings, how they are kept; what is wrong with them | [`settings`], [`setting`], [`finding`] |
 //! | the rule: `findings(inputs)` | [`findings`](mod@findings) |
+//! | what is wrong with our own set-up | [`check`] |
 
 pub mod actor;
 pub mod admin_change;
 pub mod attribute;
 pub mod attribution;
 pub mod audit_batch;
+pub mod check;
 pub mod coverage;
 pub mod directory;
 pub mod evidence;
@@ -50,6 +52,7 @@ pub use admin_change::AdminChange;
 pub use attribute::attribute;
 pub use attribution::{Answer, Attribution, Basis, Verdict};
 pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
+pub use check::{Check, Level};
 pub use coverage::{Absence, Clock, Coverage, Gap, Window};
 pub use directory::{Directory, Mailbox, MailboxKind};
 pub use evidence::Evidence;

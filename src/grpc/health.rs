@@ -19,8 +19,9 @@ use tonic_health::{
 
 pub type Health = HealthServer<HealthService>;
 
-/// How often the store is asked.
+/// How often the store is asked, and while it is not ready.
 const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL_UNREADY: Duration = Duration::from_millis(200);
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -59,7 +60,11 @@ pub async fn watch(app: Arc<App>, reporter: HealthReporter) {
             set(&reporter, status).await;
             last = Some(ready);
         }
-        tokio::time::sleep(INTERVAL).await;
+        let pause = match last {
+            Some(Ok(())) => INTERVAL,
+            _ => INTERVAL_UNREADY,
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

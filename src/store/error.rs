@@ -43,6 +43,13 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
+                if is_of_a_pooler(database.message()) {
+                    return Self::Url(
+                        "there is a pooler (PgBouncer) in front of the database: add \
+                         pool=transaction to the URL"
+                            .into(),
+                    );
+                }
                 // constraint names are ours; what breaks one is a bug, not the caller's fault
                 if database.kind() != ErrorKind::Other {
                     return Self::Refused(Arc::new(error));
@@ -68,6 +75,11 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Refused(Arc::new(error)),
         }
     }
+}
+
+/// How PgBouncer refuses what a session is told once.
+fn is_of_a_pooler(message: &str) -> bool {
+    message.starts_with("unsupported startup parameter")
 }
 
 /// The connection is gone; a read may be tried on another one.

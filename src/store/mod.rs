@@ -14,16 +14,20 @@
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `check.rs` | what of the database is not as it must be |
+//! | `examine.rs` | what a server needs of its database, looked at one by one |
 //! | `error.rs` | which database errors mean what |
+//! | `reach.rs` | whether the database is reached, known without asking |
 
 mod audit_settings;
 mod check;
 mod error;
 mod evidence;
+mod examine;
 mod feed;
 pub mod ledger;
 mod postgres;
 mod queries;
+mod reach;
 mod rows;
 mod sql;
 mod sqlite;
@@ -38,6 +42,7 @@ use async_trait::async_trait;
 pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
 pub use check::Problem;
 pub use error::{AsContended, Result, StoreError, retrying};
+pub use examine::{clock as examine_clock, examine_postgres, examine_sqlite};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
 use std::{

@@ -1,27 +1,35 @@
 //! What is particular to Postgres: connecting, the row lock, arrays.
 
 mod copy;
+mod examine;
 mod hints;
+mod migrate;
+mod reach;
 mod reader;
+mod url;
 mod walls;
 
 use super::{
-    Hints, Problem, Result, StoreError, queries,
+    Hints, Problem, Result, queries,
+    reach::Reach,
     rows::{
         AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
     },
     sql::{Engine, MOST_HELD, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
+pub(super) use examine::examine;
 pub(super) use reader::grant_reader;
 use sqlx::{
     PgConnection, Pool, Postgres,
+    migrate::Migrator,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult},
     query,
     query::Query,
     query_as,
 };
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
+use url::PostgresUrl;
 use uuid::Uuid;
 pub(super) use walls::grant_program;
 
@@ -52,26 +60,52 @@ const WRITER: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
+/// [`SESSION`] and [`WRITER`] for one transaction at a time, in one message with its beginning:
+/// the next one has another session of the server.
+const BEGIN_SHARED: &str = "BEGIN; \
+     SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+     SET LOCAL synchronous_commit = on; SET LOCAL jit = off; \
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+     SET LOCAL plan_cache_mode = force_generic_plan";
+
 pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Url(error.to_string()))?
-        .application_name("sentby")
-        .options(SESSION);
-    let pool = |connections, options: PgConnectOptions| {
+    let PostgresUrl { options, is_shared } = url::parse(url)?;
+    let options = options.application_name("sentby");
+    // what a session is told would be another's with the next transaction
+    let told = |settings: &[(&str, &str)]| match is_shared {
+        true => options.clone(),
+        false => options.clone().options(SESSION).options(settings.to_vec()),
+    };
+    let pool = |connections, options: &PgConnectOptions| {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options)
+            .connect_lazy_with(options.clone())
     };
+    let (any, writer) = (told(&[]), told(&WRITER));
     // by primary key in any case: planning it again for each number of keys costs a third
-    let planned_once = [("plan_cache_mode", "force_generic_plan")];
-    Ok(SqlStore::new(
-        pool(READERS, options.clone()),
-        pool(WRITERS, options.clone().options(WRITER)),
-        pool(LOOKUPS, options.clone().options(planned_once)),
-        // a hint that a crash takes away is no loss: it must not wait for the disk
-        pool(HINTS, options.options([("synchronous_commit", "off")])),
-    ))
+    let planned_once = told(&[("plan_cache_mode", "force_generic_plan")]);
+    // a hint that a crash takes away is no loss: it must not wait for the disk
+    let hint = told(&[("synchronous_commit", "off")]);
+    let readers = pool(READERS, &any);
+    let writers = pool(WRITERS, &writer);
+    let lookups = pool(LOOKUPS, &planned_once);
+    // nobody can listen on a session that is shared
+    let hints = (!is_shared).then(|| pool(HINTS, &hint));
+    let mut pools = vec![
+        (readers.clone(), any.clone()),
+        (writers.clone(), writer),
+        (lookups.clone(), planned_once),
+    ];
+    pools.extend(hints.clone().map(|hints| (hints, hint)));
+    let reach = Reach::new(|down| reach::keep(down, any, pools));
+    let store = SqlStore::new(readers, writers, lookups, hints).reached_by(reach);
+    Ok(match is_shared {
+        true => store.shared(BEGIN_SHARED),
+        false => store,
+    })
 }
 
 /// New messages from which on they are copied. A row has some 400 bytes: see [`copy`].
@@ -377,9 +411,12 @@ impl Engine for Postgres {
         result.rows_affected()
     }
 
-    async fn migrate(pool: &Pool<Self>) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("migrations/postgres").run(pool).await?;
-        Ok(walls::raise(&mut *pool.acquire().await?, None).await?)
+    fn migrator() -> Migrator {
+        sqlx::migrate!("migrations/postgres")
+    }
+
+    async fn migrate(pool: &Pool<Self>, migrator: Migrator) -> Result<()> {
+        migrate::migrate(&pool.connect_options(), migrator).await
     }
 
     async fn check(pool: &Pool<Self>) -> Result<Vec<Problem>, sqlx::Error> {

@@ -15,6 +15,7 @@ use super::{
     StoreError, Tx,
     error::is_broken,
     queries,
+    reach::Reach,
     rows::{
         AnswerRow, AsOf, AuditBatchRow, CommitRow, ExtentRow, LessonRow, MailboxRow, MessageRow,
         Micros, Owned, QuarantineColumn, QuarantineEntryRow, QuarantineUsageRow, TallyRow,
@@ -32,10 +33,10 @@ use held::Held;
 pub(super) use held::MOST as MOST_HELD;
 use page::{range_page, snapshot};
 use sqlx::{
-    ConnectOptions as _, Encode, Executor, FromRow, IntoArguments, Pool, Type, query, query_as,
+    Encode, Executor, FromRow, IntoArguments, Pool, Transaction, Type, query, query_as,
     query_scalar,
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::collections::HashMap;
 use tx::SqlTx;
 use uuid::Uuid;
 
@@ -72,19 +73,21 @@ pub(super) struct SqlStore<E: Engine> {
     writers: Pool<E>,
     /// For answers by key.
     lookups: Held<E>,
-    /// For hints: one that listens, and one that tells.
-    hints: Pool<E>,
+    /// For hints: one that listens, and one that tells. `None`: nobody can.
+    hints: Option<Pool<E>>,
+    /// The beginning of a write.
+    begin: &'static str,
+    /// Sessions of the database are shared with others, between transactions.
+    is_shared: bool,
+    reach: Option<Reach>,
 }
-
-/// How long a database may take to say why it cannot be used.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<E: Engine> SqlStore<E> {
     pub(super) fn new(
         readers: Pool<E>,
         writers: Pool<E>,
         lookups: Pool<E>,
-        hints: Pool<E>,
+        hints: Option<Pool<E>>,
     ) -> Self {
         let lookups = Held::new(lookups);
         Self {
@@ -92,16 +95,37 @@ impl<E: Engine> SqlStore<E> {
             writers,
             lookups,
             hints,
+            begin: E::BEGIN,
+            is_shared: false,
+            reach: None,
         }
     }
 
-    /// The pool tries again until its time is up and does not tell why it could not connect.
-    async fn why_unreachable(&self) -> sqlx::Error {
-        let options = self.readers.connect_options();
-        match tokio::time::timeout(PATIENCE, options.connect()).await {
-            Ok(Err(cause)) => cause,
-            _ => sqlx::Error::PoolTimedOut,
-        }
+    /// Who knows whether the database is reached.
+    pub(super) fn reached_by(mut self, reach: Reach) -> Self {
+        self.reach = Some(reach);
+        self
+    }
+
+    /// Each transaction has another session: `begin` also says what a session is told once
+    /// otherwise.
+    pub(super) fn shared(mut self, begin: &'static str) -> Self {
+        (self.begin, self.is_shared) = (begin, true);
+        self
+    }
+
+    /// Starts a write, in a task of its own: a `begin` that is dropped half-way leaves an open
+    /// transaction on a connection that goes back to the pool (sqlx 0.9).
+    async fn begin_write(&self) -> Result<Transaction<'static, E>, sqlx::Error> {
+        let (writers, begin) = (self.writers.clone(), self.begin);
+        let begun = tokio::spawn(async move { writers.begin_with(begin).await });
+        begun
+            .await
+            .unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed))
+    }
+
+    fn down(&self) -> Option<StoreError> {
+        self.reach.as_ref().and_then(Reach::down)
     }
 }
 
@@ -148,24 +172,37 @@ where
     SqlTx<E>: LedgerTx + SettingsTx,
 {
     async fn schema_version(&self) -> Result<Option<i64>> {
-        let tables = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers);
-        let tables: i64 = match tables.await {
-            Err(sqlx::Error::PoolTimedOut) => return Err(self.why_unreachable().await.into()),
-            tables => tables?,
-        };
-        if tables == 0 {
-            return Ok(None);
+        if let Some(cause) = self.down() {
+            return Err(cause);
         }
-        Ok(query_scalar(queries::SCHEMA_VERSION)
-            .fetch_one(&self.readers)
-            .await?)
+        let found = async {
+            let tables: i64 = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers).await?;
+            if tables == 0 {
+                return Ok(None);
+            }
+            let version = query_scalar(queries::SCHEMA_VERSION);
+            version.fetch_one(&self.readers).await
+        };
+        // who waited for a connection does not know the cause
+        found
+            .await
+            .map_err(|error: sqlx::Error| self.down().unwrap_or_else(|| error.into()))
     }
 
     async fn migrate(&self) -> Result<(Option<i64>, i64)> {
+        if self.is_shared {
+            let why = "migrate needs a session of its own: name the database itself, not the \
+                       pooler, and leave pool=transaction out";
+            return Err(StoreError::Url(why.into()));
+        }
         let before = self.schema_version().await?;
-        E::migrate(&self.writers)
-            .await
-            .map_err(|error| StoreError::Migrate(Arc::new(error)))?;
+        let migrator = E::migrator();
+        let newest = migrator.iter().map(|migration| migration.version).max();
+        // made by a newer program: this one has nothing to add
+        if let Some(before) = before.filter(|before| Some(*before) > newest) {
+            return Ok((Some(before), before));
+        }
+        E::migrate(&self.writers, migrator).await?;
         let after = self.schema_version().await?;
         Ok((before, after.unwrap_or_default()))
     }
@@ -175,7 +212,7 @@ where
     }
 
     async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = self.begin_write().await?;
         query(queries::PUT_DEPLOYMENT_KEY)
             .bind(candidate.to_vec()) // $1 secret
             .bind(Micros::from(now)) // $2 created_at
@@ -191,7 +228,7 @@ where
     }
 
     async fn create_tenant(&self, tenant: &Tenant) -> Result<bool> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = self.begin_write().await?;
         let created: Option<TenantIdRow> = bind_tenant!(query_as(queries::CREATE_TENANT), tenant)
             .fetch_optional(&mut *tx)
             .await?;
@@ -330,7 +367,7 @@ where
     }
 
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = self.begin_write().await?;
         let row: Option<TenantRow> = query_as(E::LOCK_TENANT)
             .bind(tenant.0)
             .fetch_optional(&mut *tx)
@@ -410,7 +447,7 @@ where
         time: Timestamp,
         limit: u32,
     ) -> Result<u64> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = self.begin_write().await?;
         let deleted = query(match what {
             Expiring::Receipts => E::EXPIRE_RECEIPTS,
             Expiring::Quarantine => E::EXPIRE_QUARANTINE,

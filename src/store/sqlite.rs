@@ -1,23 +1,26 @@
 //! What is particular to SQLite: one writer, keys as JSON, rows in chunks.
 
 mod check;
+mod examine;
 
 use super::{
-    Hints, Problem, queries,
+    Hints, Problem, StoreError, queries,
     rows::{
         AdminChangeIdRow, AdminChangeRow, AttributionRow, AuditBatchRow, Micros, QuarantineRow,
     },
     sql::{Engine, SqlStore},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
+pub(super) use examine::examine;
 use sqlx::{
     Pool, QueryBuilder, Sqlite, SqliteConnection,
+    migrate::Migrator,
     sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
         SqliteSynchronous,
     },
 };
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Rows of one statement. 15 values a row, far below the limit of 32,766.
@@ -40,8 +43,8 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options.pragma("cache_size", WRITER_CACHE));
-    let (lookups, hints) = (readers.clone(), readers.clone());
-    SqlStore::new(readers, writers, lookups, hints)
+    let lookups = readers.clone();
+    SqlStore::new(readers, writers, lookups, None)
 }
 
 /// Goes behind the rows.
@@ -288,17 +291,21 @@ impl Engine for Sqlite {
         result.rows_affected()
     }
 
+    fn migrator() -> Migrator {
+        sqlx::migrate!("migrations/sqlite")
+    }
+
     /// Two processes may make one file at once, and SQLite has no lock that spans a whole
     /// migration: who comes second starts over and finds it done.
-    async fn migrate(pool: &Pool<Self>) -> Result<(), sqlx::migrate::MigrateError> {
-        let migrator = sqlx::migrate!("migrations/sqlite");
+    async fn migrate(pool: &Pool<Self>, migrator: Migrator) -> Result<(), StoreError> {
         for _ in 0..10 {
             if migrator.run(pool).await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        migrator.run(pool).await
+        let done = migrator.run(pool).await;
+        done.map_err(|error| StoreError::Migrate(Arc::new(error)))
     }
 
     async fn check(pool: &Pool<Self>) -> Result<Vec<Problem>, sqlx::Error> {

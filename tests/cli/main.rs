@@ -7,8 +7,11 @@ mod support;
 
 mod commands;
 mod coverage;
+mod doctor;
+mod late;
 mod listing;
 mod memory;
+mod pooler;
 mod serving;
 mod setup;
 mod simulated;

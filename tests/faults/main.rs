@@ -28,6 +28,7 @@ mod history;
 mod lookups;
 mod pairs;
 mod players;
+mod restored;
 mod stage;
 mod tenants;
 mod truth;

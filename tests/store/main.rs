@@ -5,12 +5,14 @@
 mod support;
 
 mod audit_settings;
+mod cancelled;
 mod feed;
 mod hints;
 mod joined;
 mod kept;
 mod ledger;
 mod lessons;
+mod migrations;
 mod order;
 mod plans;
 mod program;

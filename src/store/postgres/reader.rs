@@ -1,10 +1,11 @@
 //! The role that reads the views.
 
+use super::url;
 use crate::{
     domain::TenantId,
     store::{Result, StoreError},
 };
-use sqlx::{Connection as _, PgConnection, query, raw_sql};
+use sqlx::{ConnectOptions as _, Connection as _, query, raw_sql};
 
 const GRANT: &str = include_str!("reader.sql");
 
@@ -19,7 +20,7 @@ pub(in crate::store) async fn grant_reader(
         let ids: Vec<String> = tenants.iter().map(ToString::to_string).collect();
         format!("{{{}}}", ids.join(","))
     };
-    let mut connection = PgConnection::connect(url).await?;
+    let mut connection = url::parse(url)?.options.connect().await?;
     let mut tx = connection.begin().await?;
     // a DO block takes no parameters
     query("SELECT set_config('sentby.reader', $1, true), set_config('sentby.reader_tenants', $2, true)")

@@ -1,11 +1,15 @@
 //! The walls between tenants that the database itself keeps, and whether they stand.
 
+use super::url;
 use crate::store::{
     Problem, Result,
     check::{is_ours, lacking},
     queries,
 };
-use sqlx::{Connection as _, PgConnection, Pool, Postgres, query, query_as, query_scalar, raw_sql};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, Pool, Postgres, query, query_as,
+    query_scalar, raw_sql,
+};
 
 const WALLS: &str = include_str!("walls.sql");
 const CHECK: &str = include_str!("walls_check.sql");
@@ -33,7 +37,7 @@ pub(super) async fn raise(
 
 /// Lets a role serve: all rows of all tables, and nothing else of the database.
 pub(in crate::store) async fn grant_program(url: &str, role: &str) -> Result<()> {
-    let mut connection = PgConnection::connect(url).await?;
+    let mut connection = url::parse(url)?.options.connect().await?;
     raise(&mut connection, Some(role)).await?;
     Ok(connection.close().await?)
 }

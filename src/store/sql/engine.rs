@@ -1,11 +1,11 @@
 //! What an engine brings along.
 
 use super::super::{
-    Hints, Problem,
+    Hints, Problem, StoreError,
     rows::{AdminChangeIdRow, AdminChangeRow, AuditBatchRow, QuarantineRow},
 };
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
-use sqlx::{Database, Encode, Pool, Type, database::HasStatementCache};
+use sqlx::{Database, Encode, Pool, Type, database::HasStatementCache, migrate::Migrator};
 use std::future::Future;
 use uuid::Uuid;
 
@@ -109,9 +109,14 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     /// Rows that a statement has changed.
     fn affected(result: &Self::QueryResult) -> u64;
 
+    /// All migrations there are.
+    fn migrator() -> Migrator;
+
+    /// Applies those that are missing, one process at a time.
     fn migrate(
         pool: &Pool<Self>,
-    ) -> impl Future<Output = Result<(), sqlx::migrate::MigrateError>> + Send;
+        migrator: Migrator,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// What is not as the migrations have made it.
     fn check(pool: &Pool<Self>) -> impl Future<Output = Result<Vec<Problem>, sqlx::Error>> + Send;

@@ -50,10 +50,16 @@ where
     }
 
     async fn hint(&self, tenants: &[TenantId]) -> Result<()> {
-        Ok(E::hint(&self.hints, tenants).await?)
+        match &self.hints {
+            Some(hints) => Ok(E::hint(hints, tenants).await?),
+            None => Ok(()),
+        }
     }
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>> {
-        Ok(E::hints(&self.hints).await?)
+        match &self.hints {
+            Some(hints) => Ok(E::hints(hints).await?),
+            None => Ok(None),
+        }
     }
 }

@@ -73,7 +73,7 @@ where
     }
 
     async fn trim_covered(&self, tenant: TenantId, keep: u32) -> Result<u64> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = self.begin_write().await?;
         let deleted = query(queries::TRIM_COVERED)
             .bind(tenant.0) // $1
             .bind(i64::from(keep)) // $2

@@ -1,0 +1,217 @@
+//! A Postgres of one test, started, killed and started again; and a database of one test on the
+//! server that all share.
+
+use super::TestDb;
+use sentby::config::DatabaseUrl;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Long enough for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of the programs of the server that all share. `None`, said aloud, without one.
+pub async fn programs() -> Option<PathBuf> {
+    let db = TestDb::postgres().await?;
+    let DatabaseUrl::Postgres(url) = &db.config.database else {
+        unreachable!("a case of Postgres")
+    };
+    let mut connection = PgConnection::connect(url).await.expect("Postgres");
+    let row = sqlx::query("SELECT setting FROM pg_config WHERE name = 'BINDIR'");
+    let row = row.fetch_one(&mut connection).await.expect("a folder");
+    Some(PathBuf::from(row.get::<String, _>(0)))
+}
+
+/// A command of these programs, with their libraries.
+pub fn program(programs: &Path, name: &str) -> Command {
+    let mut command = Command::new(programs.join(name));
+    command.env("LD_LIBRARY_PATH", libraries(programs));
+    command
+}
+
+/// Programs that were only unpacked have their libraries beside them.
+fn libraries(programs: &Path) -> String {
+    let usr_lib = programs.join("../../..");
+    let entries = fs::read_dir(&usr_lib).into_iter().flatten().flatten();
+    let folders = entries.map(|entry| entry.path());
+    let folders = folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu"));
+    let folders: Vec<String> = folders.map(|path| path.display().to_string()).collect();
+    folders.join(":")
+}
+
+/// A private server that is not started yet. It ends with the test, however that ends.
+pub struct Postgres {
+    programs: PathBuf,
+    folder: TempDir,
+    process: Option<Child>,
+    pub port: u16,
+}
+
+impl Postgres {
+    /// Everything but the start.
+    pub async fn prepare() -> Option<Self> {
+        let programs = programs().await?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = port.local_addr().expect("an address").port();
+        let postgres = Self {
+            programs,
+            folder,
+            process: None,
+            port,
+        };
+        if is_root() {
+            // which Postgres refuses to run as
+            let folder = postgres.folder.path();
+            let owned = Command::new("chown").arg(OWNER).arg(folder).status();
+            assert!(owned.expect("chown").success());
+        }
+        let made = postgres
+            .command("initdb")
+            .args(["-D", "data", "--no-sync", "--auth", "trust"])
+            .args(["--username", "postgres", "--encoding", "UTF8"])
+            .args(["--locale", "C.UTF-8"])
+            .output()
+            .expect("initdb");
+        assert!(made.status.success(), "{made:?}");
+        Some(postgres)
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if is_root() {
+            command.args(["--reuid", OWNER, "--regid", OWNER, "--clear-groups"]);
+        }
+        command
+            .arg(self.programs.join(name))
+            .env("LD_LIBRARY_PATH", libraries(&self.programs))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Returns when it answers: when that was.
+    pub async fn start(&mut self) -> Instant {
+        self.start_with(&[]).await
+    }
+
+    /// With more arguments.
+    pub async fn start_with(&mut self, arguments: &[&str]) -> Instant {
+        let log = File::create(self.folder.path().join("log")).expect("a log");
+        let process = self
+            .command("postgres")
+            .args(["-D", "data", "-h", "127.0.0.1", "-k", ""])
+            .args(["-p", &self.port.to_string()])
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.process = Some(process.expect("it starts"));
+        let until = Instant::now() + PATIENCE;
+        while PgConnection::connect(&self.url()).await.is_err() {
+            assert!(Instant::now() < until, "Postgres does not start");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Instant::now()
+    }
+
+    /// At once, as a crash ends it: no session is told.
+    pub fn crash(&mut self) {
+        self.end("KILL");
+    }
+
+    /// As a restart by its administrator ends it: every session is told.
+    pub fn stop(&mut self) {
+        self.end("INT");
+    }
+
+    fn end(&mut self, signal: &str) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        let pid = process.id();
+        // its processes too: each of them holds the port's memory
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let others = if signal == "KILL" {
+            children.as_str()
+        } else {
+            ""
+        };
+        let kill = format!("kill -{signal} {pid} {others}");
+        let _ = Command::new("sh").args(["-c", &kill]).status();
+        let _ = process.wait();
+        let until = Instant::now() + PATIENCE;
+        let lives = |pid: &str| Path::new(&format!("/proc/{pid}/cwd")).exists();
+        while children.split_whitespace().any(lives) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.end("INT");
+    }
+}
+
+/// Nobody, on every system.
+const OWNER: &str = "65534";
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+/// A database of its own on the server that all share: nobody else has sessions in it.
+pub struct Alone {
+    name: String,
+    server: PgConnection,
+    pub url: String,
+}
+
+impl Alone {
+    pub async fn start() -> Option<Self> {
+        let db = TestDb::postgres().await?;
+        let DatabaseUrl::Postgres(shared) = &db.config.database else {
+            unreachable!("a case of Postgres")
+        };
+        let mut server = PgConnection::connect(shared).await.expect("Postgres");
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        let created = sqlx::query(create).execute(&mut server).await;
+        created.expect("a database");
+        let (address, _) = shared.split_once('?').expect("a schema");
+        let (address, _) = address.rsplit_once('/').expect("a database");
+        let url = format!("{address}/{name}");
+        Some(Self { name, server, url })
+    }
+
+    /// Sessions of the program of which this is true.
+    pub async fn sessions(&mut self, which: &str) -> i64 {
+        let count = AssertSqlSafe(format!(
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = $1 AND application_name = 'sentby' AND {which}"
+        ));
+        let row = sqlx::query(count).bind(&self.name);
+        row.fetch_one(&mut self.server).await.expect("a row").get(0)
+    }
+
+    pub async fn stop(mut self) {
+        let drop = AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let dropped = sqlx::query(drop).execute(&mut self.server).await;
+        dropped.expect("dropped");
+    }
+}
