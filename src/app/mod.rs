@@ -27,6 +27,7 @@ pub mod lookup_attributions;
 mod merge;
 mod newest;
 mod page;
+pub mod places;
 mod prepared;
 pub mod put_mailboxes;
 mod quarantine;
@@ -47,7 +48,7 @@ mod windows;
 use crate::{
     cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp, time::MINUTE},
-    store::{Store, TenantRevision, Tx},
+    store::{self, Store, TenantRevision, Tx},
 };
 use admission::Admission;
 use coverage::Ledgers;
@@ -58,6 +59,7 @@ use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 use newest::Newest;
 pub use page::{chunk_size, page_size, summary_page_size};
+use places::Places;
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
@@ -82,6 +84,7 @@ pub struct App {
     /// Answers that are in no cache.
     stored_answers: Coalescer<StoredAnswers>,
     admission: Admission,
+    places: Places,
     directories: Directories,
     ledgers: Ledgers,
     judgements: Judgements,
@@ -136,6 +139,7 @@ impl App {
             scopes,
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
+            places: Places::default(),
             directories: Directories::default(),
             ledgers: Ledgers::default(),
             judgements: Judgements::default(),
@@ -158,6 +162,10 @@ impl App {
         &self.admission
     }
 
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
     pub fn store(&self) -> &dyn Store {
         &*self.store
     }
@@ -170,7 +178,8 @@ impl App {
         F: FnOnce(Arc<Self>) -> Fut,
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
-        let task = tokio::spawn(run(Arc::clone(self)).in_current_span());
+        let work = store::inherited(store::deadline(), run(Arc::clone(self)));
+        let task = tokio::spawn(work.in_current_span());
         task.await.unwrap_or_else(|failed| Err(Error::bug(&failed)))
     }
 

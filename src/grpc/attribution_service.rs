@@ -8,6 +8,7 @@ use super::{
         timestamp,
     },
     coverage_service::RangeFields,
+    deadline::Deadline,
     finding::pb_finding,
     status, summary,
     watch::{self, Changes},
@@ -139,6 +140,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::StreamAttributionsRequest>,
     ) -> Result<Response<Chunks>, Status> {
+        let deadline = Deadline::of_request(&request);
         let request = request.into_inner();
         let mut fields = Fields::default();
         let walk = walk!(fields, request);
@@ -150,7 +152,9 @@ impl AttributionService for Handler {
                     .await
             })
             .await?;
-        Ok(Response::new(attribution_stream::chunks(self, answers)))
+        Ok(Response::new(attribution_stream::chunks(
+            self, answers, deadline,
+        )))
     }
 
     type WatchAttributionsStream = Changes;
@@ -159,13 +163,14 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::WatchAttributionsRequest>,
     ) -> Result<Response<Changes>, Status> {
+        let deadline = Deadline::of_request(&request);
         let mut fields = Fields::default();
         let asked = watch::asked(&mut fields, request.into_inner());
         fields.check()?;
         let watch = self
             .run(move |app| async move { app.watch_attributions(asked).await })
             .await?;
-        Ok(Response::new(watch::changes(self, watch)))
+        Ok(Response::new(watch::changes(self, watch, deadline)))
     }
 
     async fn summarize_agents(

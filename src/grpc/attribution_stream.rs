@@ -4,6 +4,7 @@ use super::{
     Handler,
     convert::attribution,
     coverage_service::RangeFields,
+    deadline::Deadline,
     outbox::{self, Answers, Source},
 };
 use crate::{
@@ -18,8 +19,8 @@ const RESUME: &str = "open a new stream with the resume_token of the last chunk"
 
 pub(super) type Chunks = Answers<StreamAttributionsResponse>;
 
-pub(super) fn chunks(handler: &Handler, answers: AnswerStream) -> Chunks {
-    outbox::answers(handler, answers, RESUME)
+pub(super) fn chunks(handler: &Handler, answers: AnswerStream, deadline: Deadline) -> Chunks {
+    outbox::answers(handler, answers, deadline, RESUME)
 }
 
 impl Source for AnswerStream {

@@ -5,7 +5,7 @@
 //! bytes, which stay accounted for until the batch is written. Then tonic sees an empty
 //! message in its place, and the handler takes the real one from the [`Inbox`].
 
-use super::{buffer::Buffer, layers::LONGEST, status};
+use super::{buffer::Buffer, deadline::LONGEST, status};
 use crate::{
     app::{
         self,
@@ -31,7 +31,7 @@ use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
 /// Of a gRPC message: whether it is compressed, and its length.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 const EMPTY: [u8; HEAD] = [0; HEAD];
 
 /// A message and the room that it takes.

@@ -4,6 +4,7 @@ use super::{
     Handler,
     convert::{Fields, revision, timestamp},
     coverage_service,
+    deadline::Deadline,
     inbox::Inbox,
     ingest_stream::{self, Answers},
     quarantine, send_event,
@@ -43,12 +44,16 @@ impl IngestService for Handler {
         &self,
         request: Request<Streaming<pb::StreamAuditBatchesRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let inbox = Inbox::of(&request);
+        let (inbox, deadline) = (Inbox::of(&request), Deadline::of_request(&request));
         let batches = request.into_inner().map(move |seen| {
             let StreamAuditBatchesRequest { .. } = seen?;
             inbox.take()
         });
-        Ok(Response::new(ingest_stream::answers(self.clone(), batches)))
+        Ok(Response::new(ingest_stream::answers(
+            self.clone(),
+            batches,
+            deadline,
+        )))
     }
 
     async fn list_audit_batches(

@@ -6,8 +6,8 @@
 
 use super::{
     Handler,
+    deadline::{Deadline, LONGEST},
     inbox::Arrived,
-    layers::LONGEST,
     status::{batch_error, deadline_exceeded, from_transport, invalid, stopping},
 };
 use crate::app::FieldError;
@@ -30,18 +30,21 @@ const SEND_THE_REST: &str = "what it had read is answered: open a new stream and
 pub(super) type Answers = BoxStream<'static, Result<StreamAuditBatchesResponse, Status>>;
 
 /// Answers batches as they are done, until the caller closes its side, an error of the
-/// connection, or the stop of the server; what was read is answered in any case.
+/// connection, the caller's deadline, or the stop of the server; what was read is answered in any
+/// case, but behind a deadline, where nobody waits for what is not done.
 pub(super) fn answers(
     handler: Handler,
     batches: impl Stream<Item = Result<Arrived<StreamAuditBatchesRequest>, Status>>
     + Send
     + Unpin
     + 'static,
+    deadline: Deadline,
 ) -> Answers {
     let dialogue = Dialogue {
         handler,
         batches,
         in_flight: FuturesUnordered::new(),
+        deadline: Box::pin(deadline.passed()),
         end: None,
     };
     stream::unfold(dialogue, |mut dialogue| async move {
@@ -55,6 +58,7 @@ struct Dialogue<B> {
     handler: Handler,
     batches: B,
     in_flight: FuturesUnordered<BoxFuture<'static, StreamAuditBatchesResponse>>,
+    deadline: BoxFuture<'static, ()>,
     /// Nothing more is read, and how the stream ends.
     end: Option<Result<(), Status>>,
 }
@@ -67,7 +71,13 @@ where
         loop {
             let reading = self.end.is_none() && self.in_flight.len() < IN_FLIGHT;
             tokio::select! {
+                biased;
                 Some(answer) = self.in_flight.next() => return Some(Ok(answer)),
+                () = &mut self.deadline, if !self.is_late() => {
+                    // what was begun is written all the same
+                    self.in_flight.clear();
+                    self.end = Some(Err(deadline_exceeded()));
+                }
                 () = self.handler.stopping.cancelled(), if self.end.is_none() => {
                     self.end = Some(Err(stopping(SEND_THE_REST)));
                 }
@@ -84,6 +94,11 @@ where
                 else => return self.last_word().map(Err),
             }
         }
+    }
+
+    /// The deadline has passed, or does not matter any more.
+    fn is_late(&self) -> bool {
+        self.end.is_some() && self.in_flight.is_empty()
     }
 
     /// The error that the stream ends with, once.

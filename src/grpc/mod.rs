@@ -14,14 +14,19 @@
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
+//! | `arriving.rs`, `codec.rs` | whose a request is, and how large, before it is read |
+//! | `deadline.rs` | until when the caller waits |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
+mod arriving;
 mod attribution_service;
 mod attribution_stream;
 mod audit_settings;
 mod buffer;
+mod codec;
 mod convert;
 mod coverage_service;
+mod deadline;
 mod finding;
 pub mod health;
 mod inbox;
@@ -45,6 +50,7 @@ use crate::{
         tenant_service_server::TenantServiceServer,
     },
 };
+pub use codec::BoundedCodec;
 pub use finding::pb_finding;
 use inbox::Reading;
 pub use lookup_response::LookupAttributionsResponse;

@@ -4,7 +4,7 @@
 //! not read for either. Who takes nothing for long is cut off, so that it does not keep the place
 //! that others may want; what it was sent, and the place to go on at, it still has.
 
-use super::{Handler, status};
+use super::{Handler, deadline::Deadline, status};
 use crate::app;
 use futures_util::{
     future::Future,
@@ -29,25 +29,46 @@ pub(super) trait Source: Send + 'static {
     fn next(&mut self) -> impl Future<Output = app::Result<Option<Self::Answer>>> + Send;
 }
 
-/// All answers of the source until its end, its first error, or the stop of the server. `resume`
-/// tells callers how to go on.
+/// All answers of the source until its end, its first error, the caller's deadline, or the stop
+/// of the server. `resume` tells callers how to go on.
 pub(super) fn answers<S: Source>(
     handler: &Handler,
     source: S,
+    deadline: Deadline,
     resume: &'static str,
 ) -> Answers<S::Answer> {
-    send(source, handler.stopping.clone(), PATIENCE, resume)
+    let ends = Ends {
+        stopping: handler.stopping.clone(),
+        deadline,
+        patience: PATIENCE,
+        resume,
+    };
+    send(source, ends)
 }
 
-fn send<S: Source>(
-    source: S,
+/// What a stream may end by, and the words of that.
+struct Ends {
     stopping: CancellationToken,
+    deadline: Deadline,
     patience: Duration,
     resume: &'static str,
-) -> Answers<S::Answer> {
+}
+
+impl Ends {
+    /// Resolves with the last word to the caller.
+    async fn come(&self) -> Status {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => status::stopping(self.resume),
+            () = self.deadline.passed() => status::deadline_exceeded(),
+        }
+    }
+}
+
+fn send<S: Source>(source: S, ends: Ends) -> Answers<S::Answer> {
     let (sender, receiver) = mpsc::channel(1);
     let sending = tokio::spawn(async move {
-        let end = send_on(source, sender, &stopping, patience, resume).await;
+        let end = send_on(source, sender, &ends).await;
         end.err().flatten()
     });
     let end = stream::once(sending).filter_map(|end| async {
@@ -61,14 +82,14 @@ fn send<S: Source>(
 async fn send_on<S: Source>(
     mut source: S,
     sender: mpsc::Sender<S::Answer>,
-    stopping: &CancellationToken,
-    patience: Duration,
-    resume: &'static str,
+    ends: &Ends,
 ) -> Result<(), Option<Status>> {
+    let come = ends.come();
+    tokio::pin!(come);
     loop {
         let answer = tokio::select! {
             biased;
-            () = stopping.cancelled() => return Err(Some(status::stopping(resume))),
+            last = &mut come => return Err(Some(last)),
             () = sender.closed() => return Err(None),
             answer = source.next() => answer.map_err(status::from_error)?,
         };
@@ -77,13 +98,13 @@ async fn send_on<S: Source>(
         };
         let place = tokio::select! {
             biased;
-            () = stopping.cancelled() => return Err(Some(status::stopping(resume))),
-            place = timeout(patience, sender.reserve()) => place,
+            last = &mut come => return Err(Some(last)),
+            place = timeout(ends.patience, sender.reserve()) => place,
         };
         match place {
             Ok(Ok(place)) => place.send(answer),
             Ok(Err(_)) => return Err(None),
-            Err(_) => return Err(Some(status::reader_too_slow(resume))),
+            Err(_) => return Err(Some(status::reader_too_slow(ends.resume))),
         }
     }
 }
@@ -114,9 +135,13 @@ mod tests {
     fn open(limit: u32, patience: u64) -> (Answers<u32>, Arc<AtomicU32>, CancellationToken) {
         let (made, stopping) = (Arc::default(), CancellationToken::new());
         let source = Counter(Arc::clone(&made), limit);
-        let patience = Duration::from_millis(patience);
-        let answers = send(source, stopping.clone(), patience, "go on");
-        (answers, made, stopping)
+        let ends = Ends {
+            stopping: stopping.clone(),
+            deadline: Deadline(None),
+            patience: Duration::from_millis(patience),
+            resume: "go on",
+        };
+        (send(source, ends), made, stopping)
     }
 
     #[tokio::test]
@@ -151,6 +176,31 @@ mod tests {
         let last = all.last().expect("one").as_ref().expect_err("the stop");
         assert_eq!(last.code(), Code::Unavailable);
         assert!(all.len() < 10);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_is_kept_also_where_nothing_comes() {
+        struct Never;
+        impl Source for Never {
+            type Answer = u32;
+
+            async fn next(&mut self) -> app::Result<Option<u32>> {
+                std::future::pending().await
+            }
+        }
+        let ends = Ends {
+            stopping: CancellationToken::new(),
+            deadline: Deadline(Some(
+                tokio::time::Instant::now() + Duration::from_millis(20),
+            )),
+            patience: PATIENCE,
+            resume: "go on",
+        };
+        let all: Vec<Result<u32, Status>> = send(Never, ends).collect().await;
+        let [Err(last)] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!(last.code(), Code::DeadlineExceeded);
     }
 
     #[tokio::test]

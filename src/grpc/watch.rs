@@ -3,6 +3,7 @@
 use super::{
     Handler,
     convert::{Fields, attribution, guid, revision, timestamp},
+    deadline::Deadline,
     outbox::{self, Answers, Source},
 };
 use crate::{
@@ -23,8 +24,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 pub(super) type Changes = Answers<pb::WatchAttributionsResponse>;
 
-pub(super) fn changes(handler: &Handler, watch: Watch) -> Changes {
-    outbox::answers(handler, watch, RESUME)
+pub(super) fn changes(handler: &Handler, watch: Watch, deadline: Deadline) -> Changes {
+    outbox::answers(handler, watch, deadline, RESUME)
 }
 
 impl Source for Watch {

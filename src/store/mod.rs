@@ -13,9 +13,12 @@
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
+//! | `bounded.rs`, `deadline.rs` | every call ends in time |
 //! | `error.rs` | which database errors mean what |
 
 mod audit_settings;
+mod bounded;
+mod deadline;
 mod error;
 mod evidence;
 mod feed;
@@ -34,6 +37,8 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
+use bounded::Bounded;
+pub use deadline::{deadline, inherited, until};
 pub use error::{AsContended, Result, StoreError, retrying};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
@@ -306,7 +311,7 @@ pub trait Tx: LedgerTx + SettingsTx + Send {
 
 /// The embedded store: one file, made if it is not there. Connects on first use.
 pub fn open_sqlite(path: &Path) -> Arc<dyn Store> {
-    Arc::new(sqlite::open(path))
+    Arc::new(Bounded::new(sqlite::open(path)))
 }
 
 /// Lets a role of Postgres read the views and nothing else; makes it if it is not there.
@@ -317,5 +322,5 @@ pub async fn grant_reader(url: &str, role: &str) -> Result<()> {
 /// Connects on first use, so a database that is down does not keep the program from
 /// starting.
 pub fn open_postgres(url: &str) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(postgres::open(url)?))
+    Ok(Arc::new(Bounded::new(postgres::open(url)?)))
 }

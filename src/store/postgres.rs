@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
 pub(super) use reader::grant_reader;
 use sqlx::{
-    PgConnection, Pool, Postgres,
+    Connection as _, PgConnection, Pool, Postgres,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult},
     query,
     query::Query,
@@ -29,14 +29,20 @@ const LOOKUPS: u32 = MOST_HELD;
 const HINTS: u32 = 2;
 
 /// Bounds on the server's side, for whatever happens to us.
-const SESSION: [(&str, &str); 6] = [
+const SESSION: [(&str, &str); 7] = [
     ("statement_timeout", "30s"),
+    ("client_connection_check_interval", "1s"), // nobody waits for it any longer
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("synchronous_commit", "on"), // an OK means committed
     ("timezone", "UTC"),
     ("jit", "off"), // no statement of ours is worth compiling
 ];
+
+/// No read of ours takes as long: [`super::bounded`] gives up by then.
+const READ: &str = "10s";
+/// How long a connection that comes back may take to be ready.
+const REST: Duration = Duration::from_secs(2);
 
 /// A write goes by primary keys. Without this, what a new table's statistics do not know yet
 /// makes it read the whole table, or join it as a whole, and that plan may be kept.
@@ -57,14 +63,23 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
+            // of what was given up the rest may still come, or never: it is closed, then
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let rest = tokio::time::timeout(REST, connection.ping()).await;
+                    rest.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+                        .map(|()| true)
+                })
+            })
             .connect_lazy_with(options)
     };
+    let reads = options.clone().options([("statement_timeout", READ)]);
     // by primary key in any case: planning it again for each number of keys costs a third
     let planned_once = [("plan_cache_mode", "force_generic_plan")];
     Ok(SqlStore::new(
-        pool(READERS, options.clone()),
+        pool(READERS, reads.clone()),
         pool(WRITERS, options.clone().options(WRITER)),
-        pool(LOOKUPS, options.clone().options(planned_once)),
+        pool(LOOKUPS, reads.options(planned_once)),
         // a hint that a crash takes away is no loss: it must not wait for the disk
         pool(HINTS, options.options([("synchronous_commit", "off")])),
     ))

@@ -31,8 +31,8 @@ use held::Held;
 pub(super) use held::MOST as MOST_HELD;
 use page::{range_page, snapshot};
 use sqlx::{
-    ConnectOptions as _, Encode, Executor, FromRow, IntoArguments, Pool, Type, query, query_as,
-    query_scalar,
+    ConnectOptions as _, Encode, Executor, FromRow, IntoArguments, Pool, Transaction, Type, query,
+    query_as, query_scalar,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tx::SqlTx;
@@ -104,6 +104,14 @@ impl<E: Engine> SqlStore<E> {
     }
 }
 
+/// Starts a transaction, in a task of its own: one that is given up half-way would leave its
+/// beginning on the connection, for whoever gets that next.
+async fn started<E: Engine>(writers: &Pool<E>) -> Result<Transaction<'static, E>, sqlx::Error> {
+    let writers = writers.clone();
+    let start = tokio::spawn(async move { writers.begin_with(E::BEGIN).await });
+    start.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
 #[async_trait]
 impl<E: Engine> Store for SqlStore<E>
 where
@@ -169,7 +177,7 @@ where
     }
 
     async fn deployment_secret(&self, candidate: [u8; 32], now: Timestamp) -> Result<[u8; 32]> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = started(&self.writers).await?;
         query(queries::PUT_DEPLOYMENT_KEY)
             .bind(candidate.to_vec()) // $1 secret
             .bind(Micros::from(now)) // $2 created_at
@@ -185,7 +193,7 @@ where
     }
 
     async fn create_tenant(&self, tenant: &Tenant) -> Result<bool> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = started(&self.writers).await?;
         let created: Option<(Uuid,)> = bind_tenant!(query_as(queries::CREATE_TENANT), tenant)
             .fetch_optional(&mut *tx)
             .await?;
@@ -321,7 +329,7 @@ where
     }
 
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = started(&self.writers).await?;
         let row: Option<TenantRow> = query_as(E::LOCK_TENANT)
             .bind(tenant.0)
             .fetch_optional(&mut *tx)
@@ -401,7 +409,7 @@ where
         time: Timestamp,
         limit: u32,
     ) -> Result<u64> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = started(&self.writers).await?;
         let deleted = query(match what {
             Expiring::Receipts => E::EXPIRE_RECEIPTS,
             Expiring::Quarantine => E::EXPIRE_QUARANTINE,

@@ -7,7 +7,7 @@ use super::{
         queries,
         rows::{AsOf, CoveredRow, FailureRow, LagRow, Micros, SideSeenRow, side},
     },
-    Engine, SqlStore, snapshot,
+    Engine, SqlStore, snapshot, started,
     tx::SqlTx,
 };
 use crate::domain::{
@@ -76,7 +76,7 @@ where
     }
 
     async fn trim_covered(&self, tenant: TenantId, keep: u32) -> Result<u64> {
-        let mut tx = self.writers.begin_with(E::BEGIN).await?;
+        let mut tx = started(&self.writers).await?;
         let deleted = query(queries::TRIM_COVERED)
             .bind(tenant.0) // $1
             .bind(i64::from(keep)) // $2
