@@ -76,8 +76,10 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
     let limits = Limits {
         ingest_memory: config.ingest_memory,
         change_days: config.change_days,
+        connections: config.max_connections,
     };
-    Ok(Arc::new(App::new(store, cache, secret, limits)))
+    let app = App::new(store, cache, secret, limits);
+    Ok(Arc::new(app.with_settings(config.effective())))
 }
 
 async fn open_cache(config: &Config) -> Result<Cache, OpenError> {
@@ -179,7 +181,7 @@ pub fn in_process(app: Arc<App>) -> Channel {
 }
 
 /// Calls of one connection at a time.
-const CALLS: u32 = 200;
+const CALLS: u32 = grpc::MAX_CONNECTION_CALLS;
 /// Largest frame that callers may send: a batch of megabytes in few of them.
 const FRAME: u32 = 256 << 10;
 /// What may be on the way to one call, which no admission counts. Each time it is used up the

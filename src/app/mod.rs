@@ -15,6 +15,7 @@ mod feed;
 mod findings;
 pub mod get_attribution;
 pub mod get_coverage;
+pub mod get_server_info;
 pub mod get_tenant;
 pub mod ingest_audit_batch;
 pub mod list_attributions;
@@ -101,7 +102,8 @@ pub struct App {
     watches: Arc<Semaphore>,
     feed_readers: Semaphore,
     newest: Arc<Newest>,
-    change_days: u32,
+    limits: Limits,
+    settings: Vec<(&'static str, String)>,
     /// Summaries at a time: each keeps a connection of the store busy.
     summaries: Semaphore,
     secret: Arc<SecretCell>,
@@ -114,6 +116,8 @@ pub struct Limits {
     pub ingest_memory: usize,
     /// How long changes are kept for those who watch.
     pub change_days: u32,
+    /// Connections of callers at a time.
+    pub connections: usize,
 }
 
 impl App {
@@ -152,10 +156,17 @@ impl App {
             watches: Arc::new(Semaphore::new(watch_attributions::MAX_WATCHES)),
             feed_readers: Semaphore::new(watch_attributions::READERS),
             newest,
-            change_days: limits.change_days,
+            limits,
+            settings: Vec::new(),
             summaries: Semaphore::new(summarize_agents::AT_A_TIME),
             secret,
         }
+    }
+
+    /// With the settings that it runs by, for those who ask.
+    pub fn with_settings(mut self, settings: Vec<(&'static str, String)>) -> Self {
+        self.settings = settings;
+        self
     }
 
     pub fn admission(&self) -> &Admission {

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config::{Config, DatabaseUrl},
     pb::{
+        admin_service_client::AdminServiceClient,
         attribution_service_client::AttributionServiceClient,
         coverage_service_client::CoverageServiceClient, ingest_service_client::IngestServiceClient,
         tenant_service_client::TenantServiceClient,
@@ -148,6 +149,10 @@ impl Api {
 
     pub fn attributions(&self) -> AttributionServiceClient<Channel> {
         AttributionServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
     }
 
     pub fn coverage(&self) -> CoverageServiceClient<Channel> {

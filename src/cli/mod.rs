@@ -10,6 +10,7 @@ mod demo;
 mod explain;
 mod findings;
 mod import;
+mod info;
 mod list;
 mod lookup;
 mod migrate;
@@ -78,6 +79,7 @@ enum Command {
     Explain(explain::Explain),
     Coverage(coverage::Coverage),
     Findings(findings::Findings),
+    Info(info::Info),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
@@ -138,6 +140,7 @@ impl Command {
             Self::Summary(summary) => (Role::Command, summary.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Coverage(coverage) => (Role::Command, coverage.target.flags()),
+            Self::Info(info) => (Role::Command, info.target.flags()),
             Self::Findings(findings) => (Role::Command, findings.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
@@ -162,6 +165,7 @@ impl Command {
             Self::Summary(summary) => summary.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Coverage(coverage) => coverage.run(config).await,
+            Self::Info(info) => info.run(config).await,
             Self::Findings(findings) => findings.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
@@ -268,6 +272,7 @@ mod tests {
             "sentby check-setup --tenant x f",
             &format!("sentby check-setup --tenant {TENANT}"),
             "sentby findings",
+            "sentby info --tenant x",
             &format!("sentby findings --tenant {TENANT} --mailbox support"),
             "sentby quarantine",
             "sentby quarantine list",
@@ -280,6 +285,7 @@ mod tests {
         for right in [
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
+            "sentby info --server h:1 --json",
             "sentby migrate --database postgres://h/d",
             "sentby migrate --database postgres://h/d --reader bi",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",

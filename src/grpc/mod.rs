@@ -18,6 +18,7 @@
 //! | `deadline.rs` | until when the caller waits |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
+mod admin_service;
 mod arriving;
 mod attribution_service;
 mod attribution_stream;
@@ -45,6 +46,7 @@ mod watch;
 use crate::{
     app::{self, App},
     pb::{
+        admin_service_server::AdminServiceServer,
         attribution_service_server::AttributionServiceServer,
         coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
         tenant_service_server::TenantServiceServer,
@@ -66,6 +68,8 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 pub const MAX_INGEST_BYTES: usize = 16 << 20;
 /// Bytes of every other message, either way.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// Calls of one connection at a time.
+pub const MAX_CONNECTION_CALLS: u32 = 200;
 
 /// Behind every service.
 #[derive(Clone, Debug)]
@@ -103,6 +107,9 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
     let coverage = CoverageServiceServer::new(handler.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let admin = AdminServiceServer::new(handler.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let attributions = AttributionServiceServer::new(handler)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -110,6 +117,7 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
         .add_service(Reading::new(ingest, app.admission().clone()))
         .add_service(attributions)
         .add_service(coverage)
+        .add_service(admin)
         .add_service(health)
         .add_service(reflection().build_v1().expect("our own descriptors"))
         .add_service(reflection().build_v1alpha().expect("our own descriptors"))
