@@ -9,6 +9,7 @@ mod commands;
 mod coverage;
 mod listing;
 mod memory;
+mod peers;
 mod serving;
 mod setup;
 mod simulated;

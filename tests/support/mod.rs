@@ -6,6 +6,7 @@ pub mod copy;
 pub mod feed;
 pub mod process;
 pub mod proxy;
+pub mod raw;
 pub mod records;
 pub mod redis;
 pub mod resp;
