@@ -41,8 +41,17 @@ const SESSION: [(&str, &str); 7] = [
 
 /// No read of ours takes as long: [`super::bounded`] gives up by then.
 const READ: &str = "10s";
-/// How long a connection that comes back may take to be ready.
+/// How long an idle connection may take to answer, and one that comes back to be ready: of what
+/// was given up on it the rest may still come, or never. Then it is closed.
+const ALIVE: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(2);
+
+async fn is_ready(connection: &mut PgConnection, within: Duration) -> Result<bool, sqlx::Error> {
+    let answered = tokio::time::timeout(within, connection.ping()).await;
+    answered
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .map(|()| true)
+}
 
 /// A write goes by primary keys. Without this, what a new table's statistics do not know yet
 /// makes it read the whole table, or join it as a whole, and that plan may be kept.
@@ -63,14 +72,10 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            // of what was given up the rest may still come, or never: it is closed, then
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    let rest = tokio::time::timeout(REST, connection.ping()).await;
-                    rest.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-                        .map(|()| true)
-                })
-            })
+            // the pool's own questions have no end to them
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_ready(connection, ALIVE)))
+            .after_release(|connection, _| Box::pin(is_ready(connection, REST)))
             .connect_lazy_with(options)
     };
     let reads = options.clone().options([("statement_timeout", READ)]);

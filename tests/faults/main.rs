@@ -24,6 +24,7 @@ mod debts;
 mod fault;
 mod feed;
 mod freshness;
+mod frozen;
 mod history;
 mod lookups;
 mod pairs;
