@@ -13,4 +13,5 @@ mod peers;
 mod serving;
 mod setup;
 mod simulated;
+mod stopping;
 mod watching;

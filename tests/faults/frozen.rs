@@ -16,7 +16,7 @@ use sentby::{
         tenant_service_client::TenantServiceClient,
     },
 };
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use std::{
     str::FromStr as _,
     time::{Duration, Instant},
@@ -193,6 +193,46 @@ async fn a_frozen_database_keeps_nobody_waiting() {
                 AND $1 IS NOT NULL";
     assert_eq!(db.number(open, TENANT).await, 0);
     db.assert_gapless(TENANT).await;
+    server.stop();
+}
+
+/// A statement whose caller has gone does not go on: neither does its connection wait for it, nor
+/// the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_for_those_who_have_gone() {
+    let Some(db) = TestDb::postgres().await else {
+        return;
+    };
+    let DatabaseUrl::Postgres(url) = &db.config.database else {
+        unreachable!()
+    };
+    let server = Replica::start(&db, "none");
+    let client = server.client().await;
+    client.register(TENANT).await;
+    let mut holder = PgConnection::connect(url).await.expect("connected");
+    let lock = "BEGIN; LOCK TABLE tenant IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock)
+        .execute(&mut holder)
+        .await
+        .expect("locked");
+    let asked = pb::GetTenantRequest {
+        tenant_id: TENANT.to_string(),
+        ..Default::default()
+    };
+    let late = client.tenants().get_tenant(request(asked)).await;
+    assert_eq!(late.expect_err("locked").code(), Code::DeadlineExceeded);
+    let waiting = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass('tenant') \
+                   AND NOT granted AND $1::uuid IS NOT NULL";
+    let begun = Instant::now();
+    while db.number(waiting, TENANT).await > 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(8),
+            "a statement goes on"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+    println!("nothing is read any more after {:?}", begun.elapsed());
+    drop(holder);
     server.stop();
 }
 

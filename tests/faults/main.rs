@@ -29,6 +29,7 @@ mod history;
 mod lookups;
 mod pairs;
 mod players;
+mod rolling;
 mod stage;
 mod tenants;
 mod truth;
