@@ -1,7 +1,7 @@
 //! A stop ends, whoever hangs on: in time, in order, and without losing what was acknowledged.
 
 use super::support::{
-    TENANT, TestDb,
+    TENANT,
     process::{Server, database, ended, sentby},
     raw::{DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, Raw, head},
     records::{Record, blob},
@@ -215,7 +215,11 @@ fn it_also_stops_as_the_first_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = super::support::process::url(&folder.path().join("first.db"));
     let serve = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", &database]);
-    let mut unshare = Command::new("unshare")
+    let mut unshare = Command::new("unshare");
+    for (name, _) in serve.get_envs() {
+        unshare.env_remove(name);
+    }
+    let mut unshare = unshare
         .args(apart)
         .arg("--kill-child")
         .arg(serve.get_program())
