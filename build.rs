@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::write(out.join("descriptors.bin"), served.encode_to_vec())?;
 
     tonic_prost_build::configure()
+        // tonic's own takes a message however many fields it has
+        .codec_path("crate::grpc::BoundedCodec")
         .bytes(".sentby.v1.IngestAuditBatchRequest")
         // its items are encoded already: see there
         .extern_path(

@@ -90,8 +90,10 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
     let limits = Limits {
         ingest_memory: config.ingest_memory,
         change_days: config.change_days,
+        connections: config.max_connections,
     };
-    let app = Arc::new(App::new(store, cache, secret, limits));
+    let app = App::new(store, cache, secret, limits);
+    let app = Arc::new(app.with_settings(config.effective()));
     // what cannot be reached is looked at before the first call is served
     if is_reached {
         match app.unfit(true).await {
@@ -211,8 +213,9 @@ pub async fn serve(
             stopping.cancel();
         }
     };
-    let serving = builder()
+    let serving = builder(&app)
         .layer(access)
+        .max_connection_age(age())
         .add_routes(grpc::routes(&app, health, &stopping))
         .serve_with_incoming_shutdown(connections, stop);
     // an idle peer can hold a graceful stop for ever
@@ -236,7 +239,7 @@ pub fn in_process(app: Arc<App>) -> Channel {
     tokio::spawn(async move {
         let (_, health) = health::new().await;
         let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
-        let serving = builder()
+        let serving = builder(&app)
             // who holds the database needs nobody's leave
             .layer(AccessLayer::new(Arc::new(Access::Everybody)))
             // it ends with its one client
@@ -256,29 +259,49 @@ pub fn in_process(app: Arc<App>) -> Channel {
 }
 
 /// Calls of one connection at a time.
-const CALLS: u32 = 200;
+const CALLS: u32 = grpc::MAX_CONNECTION_CALLS;
 /// Largest frame that callers may send: a batch of megabytes in few of them.
 const FRAME: u32 = 256 << 10;
 /// What may be on the way to one call, which no admission counts. Each time it is used up the
 /// caller waits until we were scheduled, which on busy processors takes milliseconds.
 const WINDOW: u32 = 1 << 20;
+/// Of the names and values of one call's metadata. More is answered by 431 without being kept.
+const HEADERS: u32 = 16 << 10;
+/// Streams that a peer resets before we looked at them, and those that we reset for what it
+/// sent on them. One more ends the connection (ENHANCE_YOUR_CALM).
+const UNSEEN_RESETS: usize = 20;
+const FORCED_RESETS: usize = 256;
+/// A peer that does not answer for so long is gone.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+/// A connection this old takes no new calls, so that callers spread over new replicas. Its
+/// streams live on: a watch ends with the server, or when its caller does. (tonic's grace would
+/// cut the calls in progress off.)
+const AGE: Duration = Duration::from_secs(600);
 
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 
-/// tonic takes hyper's guards against floods away unless they are set here.
-fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
+/// Each guard is set here: those that hyper has by itself tonic takes away where it is not told.
+fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Identity>> {
     Server::builder()
         .max_concurrent_streams(CALLS)
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .http2_max_local_error_reset_streams(Some(256))
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .http2_max_pending_accept_reset_streams(Some(UNSEEN_RESETS))
+        .http2_max_local_error_reset_streams(Some(FORCED_RESETS))
+        .http2_max_header_list_size(HEADERS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
         .max_frame_size(FRAME)
         .initial_stream_window_size(WINDOW)
         // for all its calls: those that wait for room are not read, and must not keep the one
         // that has it from being read
         .initial_connection_window_size(CALLS * WINDOW)
-        .layer(layers::EdgeLayer)
+        .layer(layers::EdgeLayer::new(app.places().clone()))
+}
+
+/// Uneven, so that the connections of replicas that started together do not all end together.
+fn age() -> Duration {
+    let tenth = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    AGE * 9 / 10 + AGE / 5 * tenth / 255
 }
 
 /// What is done unasked.

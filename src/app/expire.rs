@@ -51,7 +51,7 @@ impl App {
         let kept = match what {
             Expiring::Receipts => KEEP_RECEIPTS,
             Expiring::Quarantine => KEEP_QUARANTINED,
-            Expiring::Changes => i64::from(self.change_days) * DAY,
+            Expiring::Changes => i64::from(self.limits.change_days) * DAY,
             Expiring::Failures => KEEP_FAILURES,
         };
         let before = Timestamp::from_micros(now().micros() - kept);

@@ -16,6 +16,7 @@ mod findings;
 mod fitness;
 pub mod get_attribution;
 pub mod get_coverage;
+pub mod get_server_info;
 pub mod get_tenant;
 pub mod ingest_audit_batch;
 pub mod list_attributions;
@@ -28,6 +29,7 @@ pub mod lookup_attributions;
 mod merge;
 mod newest;
 mod page;
+pub mod places;
 mod prepared;
 pub mod put_mailboxes;
 mod quarantine;
@@ -49,7 +51,7 @@ mod windows;
 use crate::{
     cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp, time::MINUTE},
-    store::{Store, TenantRevision, Tx},
+    store::{self, Store, TenantRevision, Tx},
 };
 use admission::Admission;
 use coverage::Ledgers;
@@ -62,6 +64,7 @@ use lookup_attributions::StoredAnswers;
 use moka::sync::Cache as Moka;
 use newest::Newest;
 pub use page::{chunk_size, page_size, summary_page_size};
+use places::Places;
 use rounds::Rounds;
 use scopes::Scopes;
 use secret::{Secret, SecretCell};
@@ -86,6 +89,7 @@ pub struct App {
     /// Answers that are in no cache.
     stored_answers: Coalescer<StoredAnswers>,
     admission: Admission,
+    places: Places,
     directories: Directories,
     ledgers: Ledgers,
     judgements: Judgements,
@@ -102,7 +106,8 @@ pub struct App {
     watches: Arc<Semaphore>,
     feed_readers: Semaphore,
     newest: Arc<Newest>,
-    change_days: u32,
+    limits: Limits,
+    settings: Vec<(&'static str, String)>,
     /// Summaries at a time: each keeps a connection of the store busy.
     summaries: Semaphore,
     secret: Arc<SecretCell>,
@@ -116,6 +121,8 @@ pub struct Limits {
     pub ingest_memory: usize,
     /// How long changes are kept for those who watch.
     pub change_days: u32,
+    /// Connections of callers at a time.
+    pub connections: usize,
 }
 
 impl App {
@@ -141,6 +148,7 @@ impl App {
             scopes,
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
+            places: Places::default(),
             directories: Directories::default(),
             ledgers: Ledgers::default(),
             judgements: Judgements::default(),
@@ -153,15 +161,26 @@ impl App {
             watches: Arc::new(Semaphore::new(watch_attributions::MAX_WATCHES)),
             feed_readers: Semaphore::new(watch_attributions::READERS),
             newest,
-            change_days: limits.change_days,
+            limits,
+            settings: Vec::new(),
             summaries: Semaphore::new(summarize_agents::AT_A_TIME),
             secret,
             fitness: Fitness::default(),
         }
     }
 
+    /// With the settings that it runs by, for those who ask.
+    pub fn with_settings(mut self, settings: Vec<(&'static str, String)>) -> Self {
+        self.settings = settings;
+        self
+    }
+
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     pub fn store(&self) -> &dyn Store {
@@ -181,7 +200,8 @@ impl App {
         F: FnOnce(Arc<Self>) -> Fut,
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
-        let task = tokio::spawn(run(Arc::clone(self)).in_current_span());
+        let work = store::inherited(store::deadline(), run(Arc::clone(self)));
+        let task = tokio::spawn(work.in_current_span());
         task.await.unwrap_or_else(|failed| Err(Error::bug(&failed)))
     }
 

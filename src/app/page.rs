@@ -5,7 +5,7 @@ use crate::{domain::Timestamp, store::ReceivedPosition};
 use uuid::Uuid;
 
 const DEFAULT_PAGE: u32 = 100;
-const MAX_PAGE: u32 = 1_000;
+pub(super) const MAX_PAGE: u32 = 1_000;
 /// Bytes of a page whose rows have no small bound: far enough below the 4 MiB of an answer.
 pub const MAX_PAGE_BYTES: usize = 3 << 20;
 

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::{Config, DatabaseUrl},
     pb::{
+        admin_service_client::AdminServiceClient,
         attribution_service_client::AttributionServiceClient,
         coverage_service_client::CoverageServiceClient, ingest_service_client::IngestServiceClient,
         tenant_service_client::TenantServiceClient,
@@ -170,6 +171,10 @@ impl Api {
 
     pub fn attributions(&self) -> AttributionServiceClient<Link> {
         AttributionServiceClient::new(self.link()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn admin(&self) -> AdminServiceClient<Link> {
+        AdminServiceClient::new(self.link())
     }
 
     pub fn coverage(&self) -> CoverageServiceClient<Link> {

@@ -12,6 +12,7 @@ mod doctor;
 mod explain;
 mod findings;
 mod import;
+mod info;
 mod list;
 mod lookup;
 mod migrate;
@@ -83,6 +84,7 @@ enum Command {
     Explain(explain::Explain),
     Coverage(coverage::Coverage),
     Findings(findings::Findings),
+    Info(info::Info),
     Quarantine(quarantine::Quarantine),
     Migrate(migrate::Migrate),
     Simulate(simulate::Simulate),
@@ -146,6 +148,7 @@ impl Command {
             Self::Summary(summary) => (Role::Command, summary.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Coverage(coverage) => (Role::Command, coverage.target.flags()),
+            Self::Info(info) => (Role::Command, info.target.flags()),
             Self::Findings(findings) => (Role::Command, findings.target.flags()),
             Self::Quarantine(quarantine) => (Role::Command, quarantine.target().flags()),
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
@@ -171,6 +174,7 @@ impl Command {
             Self::Summary(summary) => summary.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Coverage(coverage) => coverage.run(config).await,
+            Self::Info(info) => info.run(config).await,
             Self::Findings(findings) => findings.run(config).await,
             Self::Quarantine(quarantine) => quarantine.run(config).await,
             Self::Migrate(migrate) => migrate.run(config).await,
@@ -285,6 +289,7 @@ mod tests {
             "sentby check-setup --tenant x f",
             &format!("sentby check-setup --tenant {TENANT}"),
             "sentby findings",
+            "sentby info --tenant x",
             &format!("sentby findings --tenant {TENANT} --mailbox support"),
             "sentby quarantine",
             "sentby quarantine list",
@@ -297,6 +302,7 @@ mod tests {
         for right in [
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
+            "sentby info --server h:1 --json",
             "sentby migrate --database postgres://h/d",
             "sentby token new",
             "sentby token new --name x --role reader --role collector",

@@ -8,7 +8,9 @@ use super::{
         timestamp,
     },
     coverage_service::RangeFields,
+    deadline::Deadline,
     finding::pb_finding,
+    outbox::StreamEnds,
     status, summary,
     watch::{self, Changes},
 };
@@ -136,6 +138,7 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::StreamAttributionsRequest>,
     ) -> Result<Response<Chunks>, Status> {
+        let deadline = Deadline::of_request(&request);
         let (mut fields, request) = Fields::open(request);
         let walk = walk!(fields, request);
         let chunk_size = fields.chunk_size(request.chunk_size);
@@ -146,9 +149,13 @@ impl AttributionService for Handler {
                     .await
             })
             .await?;
-        let standing = fields.into_standing();
-        let chunks = attribution_stream::chunks(self, answers, standing);
-        Ok(Response::new(chunks))
+        let ends = StreamEnds {
+            standing: fields.into_standing(),
+            deadline,
+        };
+        Ok(Response::new(attribution_stream::chunks(
+            self, answers, ends,
+        )))
     }
 
     type WatchAttributionsStream = Changes;
@@ -157,14 +164,18 @@ impl AttributionService for Handler {
         &self,
         request: Request<pb::WatchAttributionsRequest>,
     ) -> Result<Response<Changes>, Status> {
+        let deadline = Deadline::of_request(&request);
         let (mut fields, request) = Fields::open(request);
         let asked = watch::asked(&mut fields, request);
         fields.check()?;
         let watch = self
             .run(move |app| async move { app.watch_attributions(asked).await })
             .await?;
-        let standing = fields.into_standing();
-        Ok(Response::new(watch::changes(self, watch, standing)))
+        let ends = StreamEnds {
+            standing: fields.into_standing(),
+            deadline,
+        };
+        Ok(Response::new(watch::changes(self, watch, ends)))
     }
 
     async fn summarize_agents(

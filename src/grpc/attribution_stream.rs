@@ -4,10 +4,9 @@ use super::{
     Handler,
     convert::attribution,
     coverage_service::RangeFields,
-    outbox::{self, Answers, Source},
+    outbox::{self, Answers, Source, StreamEnds},
 };
 use crate::{
-    access::Standing,
     app::{
         self,
         stream_attributions::{AnswerStream, Chunk},
@@ -19,8 +18,8 @@ const RESUME: &str = "open a new stream with the resume_token of the last chunk"
 
 pub(super) type Chunks = Answers<StreamAttributionsResponse>;
 
-pub(super) fn chunks(handler: &Handler, answers: AnswerStream, standing: Standing) -> Chunks {
-    outbox::answers(handler, answers, standing, RESUME)
+pub(super) fn chunks(handler: &Handler, answers: AnswerStream, ends: StreamEnds) -> Chunks {
+    outbox::answers(handler, answers, ends, RESUME)
 }
 
 impl Source for AnswerStream {

@@ -4,6 +4,7 @@
 use crate::{
     app::App,
     pb::{
+        admin_service_server::AdminServiceServer,
         attribution_service_server::AttributionServiceServer,
         coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
         tenant_service_server::TenantServiceServer,
@@ -26,12 +27,13 @@ const INTERVAL_UNREADY: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Every service, and "" for the server as a whole.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "",
     <TenantServiceServer<super::Handler> as NamedService>::NAME,
     <IngestServiceServer<super::Handler> as NamedService>::NAME,
     <AttributionServiceServer<super::Handler> as NamedService>::NAME,
     <CoverageServiceServer<super::Handler> as NamedService>::NAME,
+    <AdminServiceServer<super::Handler> as NamedService>::NAME,
 ];
 
 /// NOT_SERVING until [`watch`] has seen the store.

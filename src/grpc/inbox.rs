@@ -5,11 +5,11 @@
 //! bytes, which stay accounted for until the batch is written. Then tonic sees an empty
 //! message in its place, and the handler takes the real one from the [`Inbox`].
 
-use super::{buffer::Buffer, layers::LONGEST, status};
+use super::{arriving, buffer::Buffer, deadline::LONGEST, status};
 use crate::{
     app::{
         self,
-        admission::{Admission, Admitted, Overloaded},
+        admission::{Admission, Admitted, OpenStream, Overloaded},
         ingest_audit_batch::MAX_RECORDS,
     },
     pb::{IngestAuditBatchRequest, StreamAuditBatchesRequest},
@@ -31,7 +31,7 @@ use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
 /// Of a gRPC message: whether it is compressed, and its length.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 const EMPTY: [u8; HEAD] = [0; HEAD];
 
 /// A message and the room that it takes.
@@ -168,7 +168,7 @@ struct Reader {
     admission: Admission,
     inbox: Inbox,
     /// The place among the streams, if it is one.
-    stream: Option<Result<Admitted, Overloaded>>,
+    stream: Option<Result<OpenStream, Overloaded>>,
     ended: bool,
 }
 
@@ -206,9 +206,11 @@ impl Reader {
             // tonic refuses it by its head
             return self.end(Ok(Some(head)));
         }
+        // what has come of it mostly tells; else it is nobody's
+        let tenant = arriving::tenant(&self.rest);
         let admitted = match self.stream {
-            Some(_) => self.admission.wait(length).await,
-            None => self.admission.ask(length).await,
+            Some(_) => self.admission.wait(tenant, length).await,
+            None => self.admission.ask(tenant, length).await,
         };
         let Ok(admitted) = admitted else {
             return self.end(Err(status::overloaded()));

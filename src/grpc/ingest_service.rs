@@ -4,6 +4,7 @@ use super::{
     Handler,
     convert::{Fields, caller, revision, timestamp},
     coverage_service,
+    deadline::Deadline,
     inbox::Inbox,
     ingest_stream::{self, Answers},
     quarantine, send_event,
@@ -46,6 +47,7 @@ impl IngestService for Handler {
         request: Request<Streaming<pb::StreamAuditBatchesRequest>>,
     ) -> Result<Response<Answers>, Status> {
         let (inbox, caller) = (Inbox::of(&request), caller(&request));
+        let deadline = Deadline::of_request(&request);
         let batches = request.into_inner().map(move |seen| {
             let StreamAuditBatchesRequest { .. } = seen?;
             inbox.take()
@@ -54,6 +56,7 @@ impl IngestService for Handler {
             self.clone(),
             caller,
             batches,
+            deadline,
         )))
     }
 

@@ -7,8 +7,8 @@
 use super::{
     Handler,
     convert::Fields,
+    deadline::{Deadline, LONGEST},
     inbox::Arrived,
-    layers::LONGEST,
     status::{batch_error, deadline_exceeded, denied, from_transport, invalid, stopping},
 };
 use crate::{
@@ -34,8 +34,9 @@ const SEND_THE_REST: &str = "what it had read is answered: open a new stream and
 pub(super) type Answers = BoxStream<'static, Result<StreamAuditBatchesResponse, Status>>;
 
 /// Answers batches as they are done, until the caller closes its side, an error of the
-/// connection, the stop of the server, or the end of what its caller may; what was read is
-/// answered in any case.
+/// connection, the caller's deadline, the stop of the server, or the end of what its caller may;
+/// what was read is answered in any case, but behind a deadline, where nobody waits for what is
+/// not done.
 pub(super) fn answers(
     handler: Handler,
     caller: Caller,
@@ -43,6 +44,7 @@ pub(super) fn answers(
     + Send
     + Unpin
     + 'static,
+    deadline: Deadline,
 ) -> Answers {
     let standing = Standing::new(caller.clone(), Vec::new());
     let dialogue = Dialogue {
@@ -51,6 +53,7 @@ pub(super) fn answers(
         lost: Box::pin(async move { standing.lost().await }),
         batches,
         in_flight: FuturesUnordered::new(),
+        deadline: Box::pin(deadline.passed()),
         end: None,
     };
     stream::unfold(dialogue, |mut dialogue| async move {
@@ -67,6 +70,7 @@ struct Dialogue<B> {
     lost: BoxFuture<'static, Denied>,
     batches: B,
     in_flight: FuturesUnordered<BoxFuture<'static, StreamAuditBatchesResponse>>,
+    deadline: BoxFuture<'static, ()>,
     /// Nothing more is read, and how the stream ends.
     end: Option<Result<(), Status>>,
 }
@@ -79,7 +83,13 @@ where
         loop {
             let reading = self.end.is_none() && self.in_flight.len() < IN_FLIGHT;
             tokio::select! {
+                biased;
                 Some(answer) = self.in_flight.next() => return Some(Ok(answer)),
+                () = &mut self.deadline, if !self.is_late() => {
+                    // what was begun is written all the same
+                    self.in_flight.clear();
+                    self.end = Some(Err(deadline_exceeded()));
+                }
                 () = self.handler.stopping.cancelled(), if self.end.is_none() => {
                     self.end = Some(Err(stopping(SEND_THE_REST)));
                 }
@@ -99,6 +109,11 @@ where
                 else => return self.last_word().map(Err),
             }
         }
+    }
+
+    /// The deadline has passed, or does not matter any more.
+    fn is_late(&self) -> bool {
+        self.end.is_some() && self.in_flight.is_empty()
     }
 
     /// The error that the stream ends with, once.

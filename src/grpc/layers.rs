@@ -1,42 +1,59 @@
 //! What stands before every service.
 
-use super::status;
+use super::{
+    arriving::{Arriving, Held, Room},
+    deadline::Deadline,
+    status,
+};
+use crate::{app::places::Places, store};
 use http::{HeaderMap, Request, Response};
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-/// No call takes longer, whatever its caller allows, and no batch of a stream.
-pub(super) const LONGEST: Duration = Duration::from_secs(60);
-/// An answer needs this much of the caller's time to travel; of a short one a quarter.
-const TRAVEL: Duration = Duration::from_millis(20);
+/// Refuses at once what cannot be done in time, or is more than the process works on; keeps the
+/// caller's deadline (a stream keeps its own, from the extension); and gives every error its
+/// reason, also those that arise before a handler sees the call.
+#[derive(Clone, Debug)]
+pub struct EdgeLayer {
+    places: Places,
+    room: Room,
+}
 
-/// Keeps the caller's deadline (of a stream it is kept by the caller alone, who ends it), and
-/// gives every error its reason, also those that arise
-/// before a handler sees the call.
-#[derive(Clone, Copy, Debug)]
-pub struct EdgeLayer;
+impl EdgeLayer {
+    pub fn new(places: Places) -> Self {
+        Self {
+            places,
+            room: Room::default(),
+        }
+    }
+}
 
 impl<S> Layer<S> for EdgeLayer {
     type Service = Edge<S>;
 
-    fn layer(&self, inner: S) -> Edge<S> {
-        Edge(inner)
+    fn layer(&self, service: S) -> Edge<S> {
+        Edge {
+            service,
+            layer: self.clone(),
+        }
     }
 }
 
 #[derive(Clone, Debug)]
-pub struct Edge<S>(S);
+pub struct Edge<S> {
+    service: S,
+    layer: EdgeLayer,
+}
 
-impl<S, B> Service<Request<B>> for Edge<S>
+impl<S> Service<Request<Body>> for Edge<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
-    S::Future: Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
     S::Error: Send,
 {
     type Response = Response<Body>;
@@ -44,14 +61,22 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let patience = patience(request.headers());
-        let answer = self.0.call(request);
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let Ok(deadline) = Deadline::of(request.headers()) else {
+            return Box::pin(async { Ok(status::deadline_exceeded().into_http()) });
+        };
+        request.extensions_mut().insert(deadline);
+        // the one that is ready goes, another one stays
+        let another = self.service.clone();
+        let service = std::mem::replace(&mut self.service, another);
+        let layer = self.layer.clone();
         Box::pin(async move {
-            let Ok(response) = tokio::time::timeout(patience, answer).await else {
+            let until = deadline.of_answer();
+            let answer = store::until(until, layer.answer(service, request));
+            let Ok(response) = tokio::time::timeout_at(until, answer).await else {
                 return Ok(status::deadline_exceeded().into_http());
             };
             let response = response?;
@@ -63,32 +88,40 @@ where
     }
 }
 
-/// How long the answer may take: the caller's `grpc-timeout`, cut to ours.
-fn patience(headers: &HeaderMap) -> Duration {
-    headers
-        .get("grpc-timeout")
-        .and_then(|value| timeout(value.to_str().ok()?))
-        .map_or(LONGEST, |timeout| {
-            timeout.saturating_sub(TRAVEL).min(LONGEST)
-        })
+impl EdgeLayer {
+    /// A call has a place until its answer is made, a stream until it is opened: how many there
+    /// may be of those is counted apart, for each kind.
+    async fn answer<S>(
+        self,
+        mut service: S,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        if !is_counted(request.uri().path()) {
+            return service.call(request).await;
+        }
+        let (parts, body) = request.into_parts();
+        let held = Held::default();
+        let body = match Arriving::of(body, self.room, held.clone()).await {
+            Ok(body) => body,
+            Err(broken) => return Ok(broken.into_http()),
+        };
+        let Ok(_place) = self.places.enter(body.tenant()) else {
+            return Ok(status::too_many_calls().into_http());
+        };
+        let request = Request::from_parts(parts, Body::new(body));
+        let response = service.call(request).await;
+        drop(held);
+        response
+    }
 }
 
-/// At most 8 digits and a unit.
-fn timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 {
-        return None;
-    }
-    let amount: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(amount * 3600),
-        "M" => Duration::from_secs(amount * 60),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
+/// All but what tells how the process is, and a stream of batches: it is read as there is room,
+/// and its caller may wait for its head before it sends anything.
+fn is_counted(path: &str) -> bool {
+    path.starts_with("/sentby.") && !path.ends_with("/StreamAuditBatches")
 }
 
 /// The status of an answer that is nothing but an error, if tonic made it.
@@ -96,25 +129,4 @@ fn transport_status(headers: &HeaderMap) -> Option<Status> {
     // most answers have their status in the trailers: those are a handler's
     headers.get(Status::GRPC_STATUS)?;
     status::from_transport(&Status::from_header_map(headers)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_timeout_is_read_or_left_out() {
-        for (text, expected) in [
-            ("500m", Some(Duration::from_millis(500))),
-            ("3S", Some(Duration::from_secs(3))),
-            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
-            ("999999999H", None),
-            ("3", None),
-            ("S", None),
-            ("", None),
-            ("3\u{e9}", None),
-        ] {
-            assert_eq!(timeout(text), expected, "{text}");
-        }
-    }
 }

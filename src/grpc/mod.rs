@@ -15,16 +15,22 @@
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `access.rs` | who calls, before anything of a message is read |
 //! | `layers.rs` | what stands before every service |
+//! | `arriving.rs`, `codec.rs` | whose a request is, and how large, before it is read |
+//! | `deadline.rs` | until when the caller waits |
 //! | `gate.rs` | no call before the store was looked at |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
 pub mod access;
+mod admin_service;
+mod arriving;
 mod attribution_service;
 mod attribution_stream;
 mod audit_settings;
 mod buffer;
+mod codec;
 mod convert;
 mod coverage_service;
+mod deadline;
 mod finding;
 mod gate;
 pub mod health;
@@ -44,11 +50,13 @@ mod watch;
 use crate::{
     app::{self, App},
     pb::{
+        admin_service_server::AdminServiceServer,
         attribution_service_server::AttributionServiceServer,
         coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
         tenant_service_server::TenantServiceServer,
     },
 };
+pub use codec::BoundedCodec;
 pub use finding::pb_finding;
 use gate::Gated;
 use inbox::Reading;
@@ -65,6 +73,8 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 pub const MAX_INGEST_BYTES: usize = 16 << 20;
 /// Bytes of every other message, either way.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// Calls of one connection at a time.
+pub const MAX_CONNECTION_CALLS: u32 = 200;
 
 /// Behind every service.
 #[derive(Clone, Debug)]
@@ -102,6 +112,9 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
     let coverage = CoverageServiceServer::new(handler.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let admin = AdminServiceServer::new(handler.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let attributions = AttributionServiceServer::new(handler)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -110,6 +123,7 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
         .add_service(Gated::new(ingest, app))
         .add_service(Gated::new(attributions, app))
         .add_service(Gated::new(coverage, app))
+        .add_service(Gated::new(admin, app))
         .add_service(health)
         .add_service(reflection().build_v1().expect("our own descriptors"))
         .add_service(reflection().build_v1alpha().expect("our own descriptors"))

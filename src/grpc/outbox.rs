@@ -4,7 +4,7 @@
 //! not read for either. Who takes nothing for long is cut off, so that it does not keep the place
 //! that others may want; what it was sent, and the place to go on at, it still has.
 
-use super::{Handler, status};
+use super::{Handler, deadline::Deadline, status};
 use crate::{access::Standing, app};
 use futures_util::{
     future::Future,
@@ -29,32 +29,55 @@ pub(super) trait Source: Send + 'static {
     fn next(&mut self) -> impl Future<Output = app::Result<Option<Self::Answer>>> + Send;
 }
 
-/// All answers of the source until its end, its first error, the stop of the server, or the end
-/// of what its caller may. `resume` tells callers how to go on.
+/// What a stream ends by besides its source and the server.
+pub(super) struct StreamEnds {
+    /// Its caller may no longer do what it does.
+    pub standing: Standing,
+    pub deadline: Deadline,
+}
+
+/// All answers of the source until its end, its first error, the caller's deadline, the stop of
+/// the server, or the end of what its caller may. `resume` tells callers how to go on.
 pub(super) fn answers<S: Source>(
     handler: &Handler,
     source: S,
-    standing: Standing,
+    ends: StreamEnds,
     resume: &'static str,
 ) -> Answers<S::Answer> {
-    send(source, standing, handler.stopping.clone(), PATIENCE, resume)
+    let ends = Ends {
+        stopping: handler.stopping.clone(),
+        of_call: ends,
+        patience: PATIENCE,
+        resume,
+    };
+    send(source, ends)
 }
 
-fn send<S: Source>(
-    source: S,
-    standing: Standing,
+/// What a stream may end by, and the words of that.
+struct Ends {
     stopping: CancellationToken,
+    of_call: StreamEnds,
     patience: Duration,
     resume: &'static str,
-) -> Answers<S::Answer> {
-    let (sender, receiver) = mpsc::channel(1);
-    let sending = tokio::spawn(async move {
-        let sending = send_on(source, sender, &stopping, patience, resume);
+}
+
+impl Ends {
+    /// Resolves with the last word to the caller.
+    async fn come(&self) -> Status {
         tokio::select! {
             biased;
-            denied = standing.lost() => Some(status::denied(&denied)),
-            end = sending => end.err().flatten(),
+            () = self.stopping.cancelled() => status::stopping(self.resume),
+            denied = self.of_call.standing.lost() => status::denied(&denied),
+            () = self.of_call.deadline.passed() => status::deadline_exceeded(),
         }
+    }
+}
+
+fn send<S: Source>(source: S, ends: Ends) -> Answers<S::Answer> {
+    let (sender, receiver) = mpsc::channel(1);
+    let sending = tokio::spawn(async move {
+        let end = send_on(source, sender, &ends).await;
+        end.err().flatten()
     });
     let end = stream::once(sending).filter_map(|end| async {
         let end = end.unwrap_or_else(|failed| Some(status::from_error(app::Error::bug(&failed))));
@@ -67,14 +90,14 @@ fn send<S: Source>(
 async fn send_on<S: Source>(
     mut source: S,
     sender: mpsc::Sender<S::Answer>,
-    stopping: &CancellationToken,
-    patience: Duration,
-    resume: &'static str,
+    ends: &Ends,
 ) -> Result<(), Option<Status>> {
+    let come = ends.come();
+    tokio::pin!(come);
     loop {
         let answer = tokio::select! {
             biased;
-            () = stopping.cancelled() => return Err(Some(status::stopping(resume))),
+            last = &mut come => return Err(Some(last)),
             () = sender.closed() => return Err(None),
             answer = source.next() => answer.map_err(status::from_error)?,
         };
@@ -83,13 +106,13 @@ async fn send_on<S: Source>(
         };
         let place = tokio::select! {
             biased;
-            () = stopping.cancelled() => return Err(Some(status::stopping(resume))),
-            place = timeout(patience, sender.reserve()) => place,
+            last = &mut come => return Err(Some(last)),
+            place = timeout(ends.patience, sender.reserve()) => place,
         };
         match place {
             Ok(Ok(place)) => place.send(answer),
             Ok(Err(_)) => return Err(None),
-            Err(_) => return Err(Some(status::reader_too_slow(resume))),
+            Err(_) => return Err(Some(status::reader_too_slow(ends.resume))),
         }
     }
 }
@@ -121,11 +144,17 @@ mod tests {
     fn open(limit: u32, patience: u64) -> (Answers<u32>, Arc<AtomicU32>, CancellationToken) {
         let (made, stopping) = (Arc::default(), CancellationToken::new());
         let source = Counter(Arc::clone(&made), limit);
-        let patience = Duration::from_millis(patience);
         let everybody = Arc::new(Access::Everybody).admit(None, Shown::default());
-        let standing = Standing::new(everybody.expect("everybody"), Vec::new());
-        let answers = send(source, standing, stopping.clone(), patience, "go on");
-        (answers, made, stopping)
+        let ends = Ends {
+            stopping: stopping.clone(),
+            of_call: StreamEnds {
+                standing: Standing::new(everybody.expect("everybody"), Vec::new()),
+                deadline: Deadline(None),
+            },
+            patience: Duration::from_millis(patience),
+            resume: "go on",
+        };
+        (send(source, ends), made, stopping)
     }
 
     #[tokio::test]
@@ -160,6 +189,31 @@ mod tests {
         let last = all.last().expect("one").as_ref().expect_err("the stop");
         assert_eq!(last.code(), Code::Unavailable);
         assert!(all.len() < 10);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_is_kept_also_where_nothing_comes() {
+        struct Never;
+        impl Source for Never {
+            type Answer = u32;
+
+            async fn next(&mut self) -> app::Result<Option<u32>> {
+                std::future::pending().await
+            }
+        }
+        let ends = Ends {
+            stopping: CancellationToken::new(),
+            deadline: Deadline(Some(
+                tokio::time::Instant::now() + Duration::from_millis(20),
+            )),
+            patience: PATIENCE,
+            resume: "go on",
+        };
+        let all: Vec<Result<u32, Status>> = send(Never, ends).collect().await;
+        let [Err(last)] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!(last.code(), Code::DeadlineExceeded);
     }
 
     #[tokio::test]

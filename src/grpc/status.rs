@@ -207,6 +207,22 @@ pub(super) fn overloaded() -> Status {
     )
 }
 
+/// More calls than the process works on, or larger ones.
+pub(super) fn too_many_calls() -> Status {
+    Builder::new(ErrorReason::Overloaded).retry().status(
+        Code::ResourceExhausted,
+        "the server works on as many calls as it may: nothing of this one was done, make it \
+         again a little later",
+    )
+}
+
+pub(super) fn too_many_fields() -> Status {
+    invalid(&[FieldError {
+        field: "request".into(),
+        why: "has more entries than this method takes: send less per call".into(),
+    }])
+}
+
 /// Bytes that are no protobuf message.
 pub(super) fn malformed() -> Status {
     Builder::new(ErrorReason::MalformedRequest).status(

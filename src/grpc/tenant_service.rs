@@ -15,7 +15,7 @@ use crate::{
 use tonic::{Request, Response, Status, async_trait};
 
 /// Entries of one PutMailboxes.
-const MAX_MAILBOXES: usize = 1_000;
+pub(super) const MAX_MAILBOXES: usize = 1_000;
 /// Aliases of one entry.
 const MAX_ALIASES: usize = 400;
 

@@ -3,10 +3,9 @@
 use super::{
     Handler,
     convert::{Fields, attribution, guid, revision, timestamp},
-    outbox::{self, Answers, Source},
+    outbox::{self, Answers, Source, StreamEnds},
 };
 use crate::{
-    access::Standing,
     app::{
         self,
         watch_attributions::{Asked, Chunk, MAX_TENANTS, Place, Start, Told, Watch},
@@ -24,8 +23,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 pub(super) type Changes = Answers<pb::WatchAttributionsResponse>;
 
-pub(super) fn changes(handler: &Handler, watch: Watch, standing: Standing) -> Changes {
-    outbox::answers(handler, watch, standing, RESUME)
+pub(super) fn changes(handler: &Handler, watch: Watch, ends: StreamEnds) -> Changes {
+    outbox::answers(handler, watch, ends, RESUME)
 }
 
 impl Source for Watch {

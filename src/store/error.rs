@@ -27,6 +27,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Nobody waits for the answer any longer.
+    pub(super) fn timed_out() -> Self {
+        Self::Unavailable(Arc::new(sqlx::Error::PoolTimedOut))
+    }
+
     /// Of a statement that stores what was not there when the writer looked. The tenant's lock
     /// keeps other writers out, so this is somebody who does not take it.
     pub(super) fn of_row_that_is_there(error: sqlx::Error) -> Self {

@@ -15,11 +15,14 @@
 //! | `rows.rs`, `rows/`, `evidence.rs` | rows and evidence bytes ⇄ domain |
 //! | `check.rs` | what of the database is not as it must be |
 //! | `examine.rs` | what a server needs of its database, looked at one by one |
+//! | `bounded.rs`, `deadline.rs` | every call ends in time |
 //! | `error.rs` | which database errors mean what |
 //! | `reach.rs` | whether the database is reached, known without asking |
 
 mod audit_settings;
+mod bounded;
 mod check;
+mod deadline;
 mod error;
 mod evidence;
 mod examine;
@@ -40,7 +43,9 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
+use bounded::Bounded;
 pub use check::Problem;
+pub use deadline::{deadline, inherited, until};
 pub use error::{AsContended, Result, StoreError, retrying};
 pub use examine::{clock as examine_clock, examine_postgres, examine_sqlite};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
@@ -318,7 +323,7 @@ pub trait Tx: LedgerTx + SettingsTx + Send {
 
 /// The embedded store: one file, made if it is not there. Connects on first use.
 pub fn open_sqlite(path: &Path) -> Arc<dyn Store> {
-    Arc::new(sqlite::open(path))
+    Arc::new(Bounded::new(sqlite::open(path)))
 }
 
 /// Lets a role of Postgres read the views and nothing else; makes it if it is not there.
@@ -335,5 +340,5 @@ pub async fn grant_program(url: &str, role: &str) -> Result<()> {
 /// Connects on first use, so a database that is down does not keep the program from
 /// starting.
 pub fn open_postgres(url: &str) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(postgres::open(url)?))
+    Ok(Arc::new(Bounded::new(postgres::open(url)?)))
 }

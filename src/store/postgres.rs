@@ -21,7 +21,7 @@ use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId, Timestamp};
 pub(super) use examine::examine;
 pub(super) use reader::grant_reader;
 use sqlx::{
-    PgConnection, Pool, Postgres,
+    Connection as _, PgConnection, Pool, Postgres,
     migrate::Migrator,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult},
     query,
@@ -41,14 +41,29 @@ const LOOKUPS: u32 = MOST_HELD;
 const HINTS: u32 = 2;
 
 /// Bounds on the server's side, for whatever happens to us.
-const SESSION: [(&str, &str); 6] = [
+const SESSION: [(&str, &str); 7] = [
     ("statement_timeout", "30s"),
+    ("client_connection_check_interval", "1s"), // nobody waits for it any longer
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("synchronous_commit", "on"), // an OK means committed
     ("timezone", "UTC"),
     ("jit", "off"), // no statement of ours is worth compiling
 ];
+
+/// No read of ours takes as long: [`super::bounded`] gives up by then.
+const READ: &str = "10s";
+/// How long an idle connection may take to answer, and one that comes back to be ready: of what
+/// was given up on it the rest may still come, or never. Then it is closed.
+const ALIVE: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(2);
+
+async fn is_ready(connection: &mut PgConnection, within: Duration) -> Result<bool, sqlx::Error> {
+    let answered = tokio::time::timeout(within, connection.ping()).await;
+    answered
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .map(|()| true)
+}
 
 /// A write goes by primary keys. Without this, what a new table's statistics do not know yet
 /// makes it read the whole table, or join it as a whole, and that plan may be kept.
@@ -82,25 +97,32 @@ pub(super) fn open(url: &str) -> Result<SqlStore<Postgres>> {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
+            // the pool's own questions have no end to them
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_ready(connection, ALIVE)))
+            .after_release(|connection, _| Box::pin(is_ready(connection, REST)))
             .connect_lazy_with(options.clone())
     };
-    let (any, writer) = (told(&[]), told(&WRITER));
+    let (reader, writer) = (told(&[("statement_timeout", READ)]), told(&WRITER));
     // by primary key in any case: planning it again for each number of keys costs a third
-    let planned_once = told(&[("plan_cache_mode", "force_generic_plan")]);
+    let planned_once = told(&[
+        ("statement_timeout", READ),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
     // a hint that a crash takes away is no loss: it must not wait for the disk
     let hint = told(&[("synchronous_commit", "off")]);
-    let readers = pool(READERS, &any);
+    let readers = pool(READERS, &reader);
     let writers = pool(WRITERS, &writer);
     let lookups = pool(LOOKUPS, &planned_once);
     // nobody can listen on a session that is shared
     let hints = (!is_shared).then(|| pool(HINTS, &hint));
     let mut pools = vec![
-        (readers.clone(), any.clone()),
+        (readers.clone(), reader.clone()),
         (writers.clone(), writer),
         (lookups.clone(), planned_once),
     ];
     pools.extend(hints.clone().map(|hints| (hints, hint)));
-    let reach = Reach::new(|down| reach::keep(down, any, pools));
+    let reach = Reach::new(|down| reach::keep(down, reader, pools));
     let store = SqlStore::new(readers, writers, lookups, hints).reached_by(reach);
     Ok(match is_shared {
         true => store.shared(BEGIN_SHARED),

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod busy;
 mod coverage;
 mod errors;
 mod events;

@@ -42,6 +42,7 @@ on_both_engines! {
             "sentby.v1.IngestService",
             "sentby.v1.AttributionService",
             "sentby.v1.CoverageService",
+            "sentby.v1.AdminService",
         ] {
             wait_for(&server, service, ServingStatus::Serving).await;
         }
@@ -60,6 +61,7 @@ on_both_engines! {
             "grpc.reflection.v1.ServerReflection",
             "sentby.v1.AttributionService",
             "sentby.v1.CoverageService",
+            "sentby.v1.AdminService",
             "sentby.v1.IngestService",
             "sentby.v1.TenantService",
         ];

@@ -7,6 +7,7 @@ pub mod feed;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod raw;
 pub mod records;
 pub mod redis;
 pub mod resp;
