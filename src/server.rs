@@ -1,11 +1,14 @@
 //! The only wiring: configuration → store → cache → use cases → services → connections.
 
+pub mod ops;
+
 use crate::{
     app::{App, Limits},
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
-    grpc::{self, health, layers},
+    grpc::{self, health, layers, observe},
     store::{self, SCHEMA_VERSIONS, Store, StoreError, retrying},
+    telemetry::meters,
 };
 use hyper_util::rt::TokioIo;
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
@@ -188,7 +191,7 @@ const WINDOW: u32 = 1 << 20;
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 
 /// tonic takes hyper's guards against floods away unless they are set here.
-fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
+fn builder() -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveLayer, Identity>>> {
     Server::builder()
         .max_concurrent_streams(CALLS)
         .http2_max_pending_accept_reset_streams(Some(20))
@@ -200,12 +203,27 @@ fn builder() -> Server<Stack<layers::EdgeLayer, Identity>> {
         // for all its calls: those that wait for room are not read, and must not keep the one
         // that has it from being read
         .initial_connection_window_size(CALLS * WINDOW)
+        .layer(observe::ObserveLayer)
         .layer(layers::EdgeLayer)
 }
 
 /// What is done unasked.
 pub async fn housekeeping(app: Arc<App>) {
-    tokio::join!(resume(&app), expire(&app));
+    tokio::join!(resume(&app), expire(&app), survey(&app));
+}
+
+/// How often metrics of all tenants are gathered.
+const SURVEY: Duration = Duration::from_secs(60);
+
+/// Gathers what metrics tell of all tenants, where somebody may ask for it.
+async fn survey(app: &Arc<App>) {
+    while meters::is_installed() {
+        let surveyed = app.detached(|app| async move { app.survey().await });
+        if let Err(error) = surveyed.await {
+            tracing::debug!(%error, "cannot look through the tenants yet");
+        }
+        tokio::time::sleep(SURVEY).await;
+    }
 }
 
 /// Ends what a call or another process began and did not end: at the start, when a call says

@@ -10,16 +10,25 @@ use std::{
 const MAY_USE: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("audit", &["domain"]),
-    ("store", &["domain"]),
-    ("cache", &["domain", "store"]),
-    ("app", &["domain", "audit", "store", "cache"]),
-    ("grpc", &["domain", "store", "app", "pb"]),
+    ("store", &["domain", "telemetry"]),
+    ("cache", &["domain", "store", "telemetry"]),
+    ("app", &["domain", "audit", "store", "cache", "telemetry"]),
+    ("grpc", &["domain", "store", "app", "telemetry", "pb"]),
     ("config", &[]),
     ("telemetry", &["config"]),
     ("simulate", &[]),
     (
         "server",
-        &["domain", "store", "cache", "app", "grpc", "config", "pb"],
+        &[
+            "domain",
+            "store",
+            "cache",
+            "app",
+            "grpc",
+            "config",
+            "telemetry",
+            "pb",
+        ],
     ),
     (
         "cli",
@@ -39,13 +48,17 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Libraries that one room knows alone (`lib` is `src/lib.rs`, `cli` is a client).
-const KNOWN_TO: [(&str, &[&str]); 8] = [
+const KNOWN_TO: [(&str, &[&str]); 12] = [
     ("jiff", &["domain", "simulate"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "server", "cli", "lib"]),
     ("prost", &["grpc", "store", "cache"]),
     ("redis", &["cache"]),
     ("moka", &["cache", "app"]),
+    ("hyper", &["server"]),
+    ("metrics", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("tracing_subscriber", &["telemetry", "config"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
 ];

@@ -1,5 +1,6 @@
 //! How much of what callers send may be in memory at a time.
 
+use crate::telemetry::meters::{meters, on_render};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -43,11 +44,20 @@ pub struct Overloaded;
 impl Admission {
     /// `bytes`: at least a largest batch, or that would wait in vain.
     pub fn new(bytes: usize) -> Self {
-        Self {
+        let admission = Self {
             room: Arc::new(Semaphore::new(bytes)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-        }
+        };
+        let (room, waiting) = (Arc::clone(&admission.room), Arc::clone(&admission.waiting));
+        on_render(move || {
+            let meters = &meters().admission;
+            meters.limit.set(bytes as f64);
+            meters.used.set((bytes - room.available_permits()) as f64);
+            let waiting = MAX_WAITING - waiting.available_permits();
+            meters.waiting.set(waiting as f64);
+        });
+        admission
     }
 
     /// Waits for room, however long that takes: of a stream nothing more is read meanwhile.
@@ -62,17 +72,22 @@ impl Admission {
         if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
             return Ok(Admitted { room });
         }
-        let _place = self.waiting.try_acquire().map_err(|_| Overloaded)?;
+        let _place = self.waiting.try_acquire().map_err(|_| refused())?;
         let room = timeout(PATIENCE, self.wait(bytes)).await;
-        room.unwrap_or(Err(Overloaded))
+        room.unwrap_or_else(|_| Err(refused()))
     }
 
     /// One more stream of batches.
     pub fn stream(&self) -> Result<Admitted, Overloaded> {
         let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| Overloaded)?;
+        let place = place.map_err(|_| refused())?;
         Ok(Admitted { room: place })
     }
+}
+
+fn refused() -> Overloaded {
+    meters().admission.refused.increment(1);
+    Overloaded
 }
 
 #[cfg(test)]

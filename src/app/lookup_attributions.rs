@@ -5,6 +5,7 @@ use crate::{
     cache::{Cache, Cached, Known, Source},
     domain::{Answer, Message, MessageKey, Revision, Tenant, TenantId},
     store::Store,
+    telemetry::meters,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -35,7 +36,12 @@ impl App {
             }
         }
         let missing = Missing::of(keys, &found);
+        let counted = &meters().cache;
+        counted
+            .hits
+            .increment((keys.len() - missing.keys.len()) as u64);
         if !missing.keys.is_empty() {
+            counted.misses.increment(missing.keys.len() as u64);
             let stored = self.stored_answers.read(&tenant, &missing.keys).await?;
             for (place, stored) in missing.places(stored) {
                 at_least(revision, stored.as_of)?;

@@ -9,6 +9,7 @@ use crate::{
         tenant_service_server::TenantServiceServer,
     },
     store::SCHEMA_VERSIONS,
+    telemetry::readiness as probes,
 };
 use std::{sync::Arc, time::Duration};
 use tonic::server::NamedService;
@@ -56,6 +57,7 @@ pub async fn watch(app: Arc<App>, reporter: HealthReporter) {
                 Ok(()) => tracing::info!("ready"),
                 Err(cause) => tracing::warn!(cause, "not ready"),
             }
+            probes::set(&ready);
             set(&reporter, status).await;
             last = Some(ready);
         }
@@ -65,6 +67,7 @@ pub async fn watch(app: Arc<App>, reporter: HealthReporter) {
 
 /// Tells callers to go elsewhere, before the server stops.
 pub async fn draining(reporter: &HealthReporter) {
+    probes::stopping();
     set(reporter, ServingStatus::NotServing).await;
 }
 

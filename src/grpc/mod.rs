@@ -14,6 +14,7 @@
 //! | `send_event.rs` | a typed event → the record that it stands for |
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `layers.rs` | what stands before every service |
+//! | `observe.rs` | each call is named, counted, traced, and told of where it fails |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
 mod attribution_service;
@@ -29,6 +30,7 @@ mod ingest_service;
 mod ingest_stream;
 pub mod layers;
 mod lookup_response;
+pub mod observe;
 mod outbox;
 mod quarantine;
 mod send_event;

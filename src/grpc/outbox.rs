@@ -4,7 +4,7 @@
 //! not read for either. Who takes nothing for long is cut off, so that it does not keep the place
 //! that others may want; what it was sent, and the place to go on at, it still has.
 
-use super::{Handler, status};
+use super::{Handler, observe, status};
 use crate::app;
 use futures_util::{
     future::Future,
@@ -46,7 +46,7 @@ fn send<S: Source>(
     resume: &'static str,
 ) -> Answers<S::Answer> {
     let (sender, receiver) = mpsc::channel(1);
-    let sending = tokio::spawn(async move {
+    let sending = observe::spawn(async move {
         let end = send_on(source, sender, &stopping, patience, resume).await;
         end.err().flatten()
     });

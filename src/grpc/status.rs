@@ -1,6 +1,7 @@
 //! Errors as callers get them: a code, a text that says what to do, and a reason from the
 //! list in `proto/sentby/v1/error_reason.proto`.
 
+use super::observe;
 use crate::{
     app::{
         Error, FieldError,
@@ -119,10 +120,10 @@ fn from_store(error: &StoreError) -> Status {
 }
 
 fn bug(what: &str) -> Status {
-    let request_id = uuid::Uuid::new_v4();
+    let request_id = observe::request_id();
     tracing::error!(%request_id, what, "BUG");
     Builder::new(ErrorReason::Bug)
-        .with("request_id", request_id)
+        .with("request_id", &request_id)
         .status(
             Code::Internal,
             format!("a bug of sentby; report it with request id {request_id}"),

@@ -1,5 +1,6 @@
 //! Which database errors mean what to a caller.
 
+use crate::telemetry::meters;
 use sqlx::error::ErrorKind;
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -41,6 +42,21 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        let error = Self::of(error);
+        let counted = &meters().store;
+        match &error {
+            Self::Unavailable(_) => counted.unavailable.increment(1),
+            Self::Contended(_) => counted.contended.increment(1),
+            Self::Corrupt(_) => counted.corrupt.increment(1),
+            Self::Refused(_) | Self::Migrate(_) => counted.refused.increment(1),
+            Self::Url(_) => {}
+        }
+        error
+    }
+}
+
+impl StoreError {
+    fn of(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
                 // constraint names are ours; what breaks one is a bug, not the caller's fault

@@ -26,6 +26,7 @@ use crate::domain::{
     MessageId, MessageKey, Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
     lesson::{NamedBy, Seen},
 };
+use crate::telemetry::meters;
 use sqlx::{
     ColumnIndex, Decode, Encode, FromRow, Postgres, Row, Sqlite, Type,
     encode::IsNull,
@@ -117,6 +118,7 @@ fn check_tenant(asked: TenantId, found: Uuid, table: &str) -> Result<()> {
     if asked.0 == found {
         return Ok(());
     }
+    meters().store.wall.increment(1);
     tracing::error!(table, %asked, %found, "TENANT WALL: a row of another tenant was refused");
     Err(StoreError::Corrupt(format!(
         "{table}: a row of another tenant"

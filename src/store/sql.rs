@@ -6,6 +6,7 @@ mod feed;
 mod held;
 mod ledger;
 mod page;
+mod sampled;
 mod summary;
 mod tx;
 
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::domain::{
     Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Tenant, TenantId, Timestamp, Verdict,
+    QuarantineReason, QuarantineUsage, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
@@ -30,6 +31,7 @@ use futures_util::StreamExt as _;
 use held::Held;
 pub(super) use held::MOST as MOST_HELD;
 use page::{range_page, snapshot};
+use sampled::sampled;
 use sqlx::{
     ConnectOptions as _, Encode, Executor, FromRow, IntoArguments, Pool, Type, query, query_as,
     query_scalar,
@@ -85,6 +87,14 @@ impl<E: Engine> SqlStore<E> {
         lookups: Pool<E>,
         hints: Pool<E>,
     ) -> Self {
+        for (name, pool) in [
+            ("readers", &readers),
+            ("writers", &writers),
+            ("lookups", &lookups),
+            ("hints", &hints),
+        ] {
+            sampled(name, pool);
+        }
         let lookups = Held::new(lookups);
         Self {
             readers,
@@ -392,6 +402,15 @@ where
             .fetch_all(&self.readers)
             .await?;
         rows.into_iter().map(|row| row.checked(tenant)).collect()
+    }
+
+    async fn quarantine_usage(&self, tenant: TenantId) -> Result<QuarantineUsage> {
+        let row: QuarantineUsageRow = query_as(queries::QUARANTINE_USAGE)
+            .bind(tenant.0)
+            .bind(Micros::from(Timestamp::LATEST))
+            .fetch_one(&self.readers)
+            .await?;
+        row.into_usage()
     }
 
     async fn expire(
