@@ -58,9 +58,19 @@ pub fn start(config: &Config, role: Role) {
         .with(lines.with_filter(filter(&config.log)))
         .with(traces)
         .try_init();
+    if serves {
+        std::panic::set_hook(Box::new(panicked));
+    }
     if let Some(error) = refused {
         tracing::error!(%error, "there will be no traces");
     }
+}
+
+/// Of what a panic says only what stands in the program: the rest may quote what it stumbled on.
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let what: &str = panic.payload().downcast_ref().copied().unwrap_or_default();
+    tracing::error!(place, what, "PANIC");
 }
 
 /// `debug` and `trace` alone are of our own parts. Libraries tell statements and frames at these

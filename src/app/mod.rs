@@ -211,8 +211,9 @@ impl App {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
+        let span = tracing::debug_span!("decode");
         let _turn = self.decoders.acquire().await.map_err(|e| Error::bug(&e))?;
-        let done = tokio::task::spawn_blocking(work).await;
+        let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
         done.map_err(|failed| Error::bug(&failed))
     }
 

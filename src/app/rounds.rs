@@ -213,7 +213,9 @@ impl App {
                         Some(write) => write,
                         None => app.begin(id).await?,
                     };
-                    app.write_once(write, batches).await
+                    app.write_once(write, batches)
+                        .instrument(tracing::debug_span!("transaction"))
+                        .await
                 }
             })
             .await

@@ -97,8 +97,8 @@ fn position_refused(refused: &RefusedPosition, text: String) -> Status {
 
 fn from_store(error: &StoreError) -> Status {
     match error {
-        StoreError::Unavailable(source) | StoreError::Contended(source) => {
-            tracing::warn!(error = %source, "the store did not answer");
+        StoreError::Unavailable(_) | StoreError::Contended(_) => {
+            tracing::warn!(error = error.cause(), "the store did not answer");
             Builder::new(ErrorReason::StoreUnavailable).retry().status(
                 Code::Unavailable,
                 "the store cannot be reached or did not answer in time; whether a write \
@@ -113,8 +113,7 @@ fn from_store(error: &StoreError) -> Status {
             )
         }
         StoreError::Url(_) | StoreError::Migrate(_) | StoreError::Refused(_) => {
-            let source = std::error::Error::source(error).map(ToString::to_string);
-            bug(&format!("{error}: {}", source.unwrap_or_default()))
+            bug(&format!("{error}: {}", error.cause()))
         }
     }
 }

@@ -28,6 +28,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// For the log. What a database says of a statement that it refuses may quote its values:
+    /// of that only the code and the names.
+    pub fn cause(&self) -> String {
+        let (Self::Refused(source) | Self::Unavailable(source) | Self::Contended(source)) = self
+        else {
+            let source = std::error::Error::source(self).map(ToString::to_string);
+            return source.map_or_else(|| self.to_string(), |source| format!("{self}: {source}"));
+        };
+        match (self, source.as_database_error()) {
+            (Self::Refused(_), Some(refused)) => format!(
+                "code {}, table {}, constraint {}",
+                refused.code().unwrap_or_default(),
+                refused.table().unwrap_or_default(),
+                refused.constraint().unwrap_or_default()
+            ),
+            _ => source.to_string(),
+        }
+    }
+
     /// Of a statement that stores what was not there when the writer looked. The tenant's lock
     /// keeps other writers out, so this is somebody who does not take it.
     pub(super) fn of_row_that_is_there(error: sqlx::Error) -> Self {
