@@ -12,4 +12,5 @@ mod memory;
 mod serving;
 mod setup;
 mod simulated;
+mod telemetry;
 mod watching;
