@@ -195,7 +195,7 @@ async fn ingest(channel: &Channel, tenant: &str, calls: &mut Calls) {
     let mut client = IngestServiceClient::new(channel.clone());
     let batch = |content: Vec<u8>, request_id: &str| pb::IngestAuditBatchRequest {
         tenant_id: tenant.into(),
-        content,
+        content: content.into(),
         request_id: request_id.into(),
         source: "canary-source".into(),
         ..Default::default()
@@ -469,7 +469,7 @@ async fn revoke(channel: &Channel, tenant: &str, calls: &mut Calls) {
     let mut ingest = IngestServiceClient::new(channel.clone());
     let late = pb::IngestAuditBatchRequest {
         tenant_id: tenant.into(),
-        content: blob(&records()),
+        content: blob(&records()).into(),
         ..Default::default()
     };
     calls.badly("revoked", ingest.ingest_audit_batch(late).await);
