@@ -2,7 +2,7 @@
 
 use super::{App, Result, now};
 use crate::{
-    domain::{Coverage, Tenant},
+    domain::{Clock, Coverage, Tenant},
     telemetry::meters::{meters, set_to_now},
 };
 
@@ -64,9 +64,11 @@ impl App {
         let Some(covered) = self.store.covered(tenant.id).await? else {
             return Ok(()); // deleted meanwhile
         };
-        let last = covered.value.iter().map(|one| one.advanced_at).max();
-        let Some(last) = last else {
-            return Ok(()); // nobody says what is covered
+        // whoever imports an export once is no collector
+        let collected = covered.value.iter();
+        let collected = collected.filter(|one| one.line.clock == Clock::ContentCreated);
+        let Some(last) = collected.map(|one| one.advanced_at).max() else {
+            return Ok(());
         };
         let lag = self.store.lag(tenant.id).await?;
         let periods = covered.value.iter();

@@ -187,8 +187,8 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "sentby_coverage_tenants",
         &[],
-        "Tenants with consent for which a collector has completed a period: those that the next \
-         three are about",
+        "Tenants with consent for which a collector has completed a period of content: those that \
+         silence, lag and gaps are about",
     ),
     gauge(
         "sentby_collector_silence_max_seconds",
