@@ -5,18 +5,22 @@
 
 use super::DESCRIPTORS;
 use crate::telemetry::{
-    log, // the name of the span of a call
     meters::{CODES, Method},
     trace,
 };
+use foldhash::fast::RandomState;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use prost::Message as _;
 use std::{
     collections::HashMap,
     future::Future,
+    hash::BuildHasher as _,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Instant,
 };
@@ -52,9 +56,18 @@ where
     }
 }
 
+/// A random UUID, of a seed of the process: asking the system for each costs more than the rest.
 fn new_id() -> Arc<str> {
+    static SEED: LazyLock<(RandomState, u128)> =
+        LazyLock::new(|| (RandomState::default(), uuid::Uuid::new_v4().as_u128()));
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let (hasher, seed) = &*SEED;
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let halves = [0u8, 1].map(|half| u128::from(hasher.hash_one((seed, number, half))));
+    let random = (halves[0] << 64 | halves[1]) ^ seed;
+    let id = uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid();
     let mut text = uuid::Uuid::encode_buffer();
-    Arc::from(&*uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text))
+    Arc::from(&*id.hyphenated().encode_lower(&mut text))
 }
 
 /// The caller's, if it is one word that no log or header can stumble on.
@@ -74,46 +87,55 @@ struct Known {
     /// Of a span.
     service: &'static str,
     method: &'static str,
-    /// Probes and reflection are no trace and no news.
+    /// Probes and reflection are no trace.
     is_quiet: bool,
+    /// It does its work while its answers are taken.
+    is_stream: bool,
 }
 
 impl Known {
     /// `name`: `SERVICE/METHOD`.
-    fn new(name: &'static str) -> Self {
+    fn new(name: &'static str, is_stream: bool) -> Self {
         let (service, method) = name.split_once('/').unwrap_or(("", name));
         Self {
             meter: Method::new(name),
             service,
             method,
             is_quiet: service.starts_with("grpc."),
+            is_stream,
         }
     }
 }
 
 /// Every method of the server, by path. What callers make up besides is one.
-static METHODS: LazyLock<HashMap<String, Known>> = LazyLock::new(|| {
+static METHODS: LazyLock<HashMap<String, Known, RandomState>> = LazyLock::new(|| {
     let all = [DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
         .into_iter()
         .flat_map(methods)
-        .chain(
-            ["v1", "v1alpha"]
-                .map(|v| format!("grpc.reflection.{v}.ServerReflection/ServerReflectionInfo")),
-        );
+        .chain(["v1", "v1alpha"].map(|v| {
+            (
+                format!("grpc.reflection.{v}.ServerReflection/ServerReflectionInfo"),
+                true,
+            )
+        }));
     // once, for the life of the process
-    let known = |name: String| (format!("/{name}"), Known::new(name.leak()));
+    let known = |(name, is_stream): (String, bool)| {
+        (format!("/{name}"), Known::new(name.leak(), is_stream))
+    };
     all.map(known).collect()
 });
-static OTHER: LazyLock<Known> = LazyLock::new(|| Known::new("other"));
+static OTHER: LazyLock<Known> = LazyLock::new(|| Known::new("other", true));
 
-fn methods(descriptors: &[u8]) -> Vec<String> {
+/// Names, and whether the answer is a stream.
+fn methods(descriptors: &[u8]) -> Vec<(String, bool)> {
     let files = prost_types::FileDescriptorSet::decode(descriptors).expect("our own descriptors");
     let mut names = Vec::new();
     for file in &files.file {
         for service in &file.service {
             for method in &service.method {
                 let (package, service) = (file.package(), service.name());
-                names.push(format!("{package}.{service}/{}", method.name()));
+                let name = format!("{package}.{service}/{}", method.name());
+                names.push((name, method.server_streaming()));
             }
         }
     }
@@ -174,6 +196,27 @@ where
     }
 }
 
+/// A span of its caller's trace.
+fn traced(known: &Known, id: &str, headers: &HeaderMap) -> Span {
+    let span = tracing::error_span!(
+        "call",
+        request_id = id,
+        method = known.meter.name,
+        trace_id = Empty,
+        otel.name = known.meter.name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        rpc.system = "grpc",
+        rpc.service = known.service,
+        rpc.method = known.method,
+        rpc.grpc.status_code = Empty,
+    );
+    if let Some(trace) = trace::join(&span, headers) {
+        span.record("trace_id", trace);
+    }
+    span
+}
+
 /// A call under way.
 #[derive(Debug)]
 struct Call {
@@ -188,26 +231,12 @@ impl Call {
     fn begin<B>(request: &Request<B>) -> Self {
         let known = METHODS.get(request.uri().path()).unwrap_or(&OTHER);
         let id = id_of(request.headers());
-        // at the highest level, so that it is there for whatever is logged
-        let span = tracing::error_span!(
-            "call",
-            request_id = &*id,
-            method = known.meter.name,
-            trace_id = Empty,
-            otel.name = known.meter.name,
-            otel.kind = if known.is_quiet { "internal" } else { "server" },
-            otel.status_code = Empty,
-            rpc.system = "grpc",
-            rpc.service = known.service,
-            rpc.method = known.method,
-            rpc.grpc.status_code = Empty,
-        );
-        debug_assert_eq!(log::CALL, "call");
-        if !known.is_quiet
-            && let Some(trace) = trace::join(&span, request.headers())
-        {
-            span.record("trace_id", trace);
-        }
+        let span = if trace::is_on() && !known.is_quiet {
+            traced(known, &id, request.headers())
+        } else {
+            // at the highest level, so that it is there for whatever is logged
+            tracing::error_span!("call", request_id = &*id, method = known.meter.name)
+        };
         known.meter.started.increment(1);
         known.meter.in_progress.increment(1);
         Self {
@@ -299,11 +328,14 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, A::Error>>> {
         let Self { body, call } = self.get_mut();
-        // streams do their work here
-        let polled = CALL.sync_scope(Arc::clone(&call.id), || {
-            let _entered = call.span.enter();
+        let polled = if call.known.is_stream {
+            CALL.sync_scope(Arc::clone(&call.id), || {
+                let _entered = call.span.enter();
+                Pin::new(body).poll_frame(context)
+            })
+        } else {
             Pin::new(body).poll_frame(context)
-        });
+        };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
@@ -364,8 +396,8 @@ mod tests {
         }
         let known = &METHODS["/sentby.v1.TenantService/GetTenant"];
         assert_eq!(
-            (known.service, known.method),
-            ("sentby.v1.TenantService", "GetTenant")
+            (known.service, known.method, known.is_stream),
+            ("sentby.v1.TenantService", "GetTenant", false)
         );
     }
 }

@@ -62,7 +62,10 @@ pub(super) fn start(endpoint: &str) -> Result<SdkTracer, ExporterBuildError> {
         .build();
     let resource = Resource::builder_empty()
         .with_service_name("sentby")
-        .with_attributes([KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))])
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
+        ])
         .build();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(processor)
@@ -90,6 +93,11 @@ pub fn flush() {
     }
 }
 
+/// Whether calls can be part of a trace.
+pub fn is_on() -> bool {
+    PROVIDER.get().is_some()
+}
+
 /// Makes the span part of its caller's trace; the id of the trace, if it is traced. Before
 /// anything else is done in the span.
 pub fn join(span: &Span, headers: &HeaderMap) -> Option<String> {
@@ -101,11 +109,13 @@ pub fn join(span: &Span, headers: &HeaderMap) -> Option<String> {
     traced.is_sampled().then(|| traced.trace_id().to_string())
 }
 
+/// Of the caller's context its trace alone: what else is in it is not ours to send on.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        let value = self.0.get(key).filter(|_| key == "traceparent");
+        value?.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -210,5 +220,22 @@ impl<E: Export> Export for Telling<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_each_second_are_traced() {
+        let (few, begun) = (Few::default(), Instant::now());
+        let taken = |at: u64| {
+            let now = begun + Duration::from_millis(at);
+            (0..100).filter(|_| few.takes(now)).count()
+        };
+        assert_eq!([taken(100), taken(900)], [A_SECOND as usize, 0]);
+        assert_eq!([taken(1_900), taken(2_000)], [A_SECOND as usize, 0]);
+        assert_eq!(taken(60_000), A_SECOND as usize);
     }
 }

@@ -443,6 +443,10 @@ async fn nonsense(channel: &Channel) {
         });
         let metadata = request.metadata_mut();
         metadata.insert("canary-header", "canary".parse().expect("ASCII"));
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        metadata.insert("traceparent", parent.parse().expect("ASCII"));
+        metadata.insert("tracestate", "vendor=canary".parse().expect("ASCII"));
+        metadata.insert("baggage", "user=canary".parse().expect("ASCII"));
         metadata.insert("authorization", "Bearer canary".parse().expect("ASCII"));
         metadata.insert(
             "x-request-id",
