@@ -74,10 +74,18 @@
 //! `app/findings.rs` gathers all that a tenant is judged by and judges it, once a revision:
 //! [`domain::findings()`], again a pure function of sets. `app/list_findings.rs` pages it.
 //!
+//! # What it tells of itself
+//!
+//! Whatever goes through [`grpc`] is a call (`grpc/observe.rs`): it has an id, is counted and timed,
+//! is a span, and a line of the log where it fails. The rooms count what only they know through
+//! [`telemetry::meters`]. `server/ops.rs` serves that, and whether the process is ready, to the
+//! platform; traces are sent (`telemetry/trace.rs`). Nothing of a person is in any of it.
+//!
 //! # Who may use whom
 //!
 //! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way (a test
-//! holds it). Only [`grpc`] knows tonic and the generated messages, apart from [`cli`], which
+//! holds it); any of them but `domain`, `audit` and [`simulate`] may count by [`telemetry`], which
+//! uses none but [`config`]. Only [`grpc`] knows tonic and the generated messages, apart from [`cli`], which
 //! is a client; only [`store`] knows sqlx. The evidence column is protobuf too, by structs of
 //! its own (`store/evidence.rs`).
 //!

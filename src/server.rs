@@ -3,6 +3,7 @@
 pub mod doctor;
 mod door;
 mod listener;
+pub mod ops;
 mod tls;
 
 pub use door::Door;
@@ -13,8 +14,9 @@ use crate::{
     cache::{Cache, MemoryCache, RedisCache},
     config::{self, CacheKind, Config, DatabaseUrl},
     domain::TenantId,
-    grpc::{self, access::AccessLayer, health, layers},
+    grpc::{self, access::AccessLayer, health, layers, observe},
     store::{self, SCHEMA_VERSIONS, Store, StoreError, retrying},
+    telemetry::meters,
 };
 use hyper_util::rt::TokioIo;
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
@@ -282,7 +284,7 @@ const AGE: Duration = Duration::from_secs(600);
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 
 /// Each guard is set here: those that hyper has by itself tonic takes away where it is not told.
-fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Identity>> {
+fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveLayer, Identity>>> {
     Server::builder()
         .max_concurrent_streams(CALLS)
         .http2_max_pending_accept_reset_streams(Some(UNSEEN_RESETS))
@@ -295,6 +297,7 @@ fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Identity>> {
         // for all its calls: those that wait for room are not read, and must not keep the one
         // that has it from being read
         .initial_connection_window_size(CALLS * WINDOW)
+        .layer(observe::ObserveLayer)
         .layer(layers::EdgeLayer::new(app.places().clone()))
 }
 
@@ -306,7 +309,21 @@ fn age() -> Duration {
 
 /// What is done unasked.
 pub async fn housekeeping(app: Arc<App>) {
-    tokio::join!(resume(&app), expire(&app));
+    tokio::join!(resume(&app), expire(&app), survey(&app));
+}
+
+/// How often metrics of all tenants are gathered.
+const SURVEY: Duration = Duration::from_secs(60);
+
+/// Gathers what metrics tell of all tenants, where somebody may ask for it.
+async fn survey(app: &Arc<App>) {
+    while meters::is_installed() {
+        let surveyed = app.detached(|app| async move { app.survey().await });
+        if let Err(error) = surveyed.await {
+            tracing::debug!(%error, "cannot look through the tenants yet");
+        }
+        tokio::time::sleep(SURVEY).await;
+    }
 }
 
 /// Ends what a call or another process began and did not end: at the start, when a call says

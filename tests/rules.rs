@@ -1,5 +1,6 @@
 //! The rules of the house that no compiler holds.
 
+use sentby::telemetry::table::METRICS;
 use std::{
     collections::BTreeSet,
     fs,
@@ -10,16 +11,25 @@ use std::{
 const MAY_USE: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("audit", &["domain"]),
-    ("store", &["domain"]),
-    ("cache", &["domain", "store"]),
-    ("app", &["domain", "audit", "store", "cache"]),
-    ("grpc", &["domain", "store", "app", "pb"]),
+    ("store", &["domain", "telemetry"]),
+    ("cache", &["domain", "store", "telemetry"]),
+    ("app", &["domain", "audit", "store", "cache", "telemetry"]),
+    ("grpc", &["domain", "store", "app", "telemetry", "pb"]),
     ("config", &[]),
     ("telemetry", &["config"]),
     ("simulate", &[]),
     (
         "server",
-        &["domain", "store", "cache", "app", "grpc", "config", "pb"],
+        &[
+            "domain",
+            "store",
+            "cache",
+            "app",
+            "grpc",
+            "config",
+            "telemetry",
+            "pb",
+        ],
     ),
     (
         "cli",
@@ -39,13 +49,17 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Libraries that one room knows alone (`lib` is `src/lib.rs`, `cli` is a client).
-const KNOWN_TO: [(&str, &[&str]); 8] = [
+const KNOWN_TO: [(&str, &[&str]); 12] = [
     ("jiff", &["domain", "simulate"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "server", "cli", "lib"]),
     ("prost", &["grpc", "store", "cache"]),
     ("redis", &["cache"]),
     ("moka", &["cache", "app"]),
+    ("hyper", &["server"]),
+    ("metrics", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("tracing_subscriber", &["telemetry", "config"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
 ];
@@ -159,6 +173,48 @@ fn files_stay_small_enough_to_read() {
     for (_, path) in source_files() {
         let lines = fs::read_to_string(&path).expect("a file").lines().count();
         assert!(lines <= 500, "{}: {lines} lines", path.display());
+    }
+}
+
+/// What is told, what is documented and what alerts and the dashboard ask for are the same.
+#[test]
+fn metrics_are_documented_and_asked_for_by_their_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect(file);
+    let row = |metric: &sentby::telemetry::table::Metric| {
+        let (name, kind, labels) = (metric.name, metric.kind.name(), metric.labels.join(", "));
+        format!("| `{name}` | {kind} | {labels} | {} |", metric.help)
+    };
+    let table: Vec<String> = METRICS.iter().map(row).collect();
+    let document = read("docs/operations.md");
+    let told = document.lines().filter(|line| {
+        let is_metric = ["| `sentby_", "| `process_"].map(|head| line.starts_with(head));
+        is_metric.contains(&true)
+    });
+    assert_eq!(told.collect::<Vec<_>>(), table, "docs/operations.md");
+
+    for file in [
+        "deploy/prometheus/alerts.yaml",
+        "deploy/grafana/sentby.json",
+    ] {
+        let text = read(file);
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let names: BTreeSet<&str> = words
+            .filter(|word| word.starts_with("sentby_") || word.starts_with("process_"))
+            .collect();
+        assert!(names.len() > 10, "{file}");
+        for name in names {
+            let is_known = METRICS.iter().any(|metric| {
+                let rest = name.strip_prefix(metric.name);
+                let is_histogram = !metric.buckets.is_empty();
+                match rest {
+                    Some("") => !is_histogram,
+                    Some("_bucket" | "_sum" | "_count") => is_histogram,
+                    _ => false,
+                }
+            });
+            assert!(is_known, "{file}: {name}");
+        }
     }
 }
 

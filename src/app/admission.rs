@@ -1,6 +1,9 @@
 //! How much of what callers send may be in memory at a time, and whose turn it is.
 
-use crate::domain::TenantId;
+use crate::{
+    domain::TenantId,
+    telemetry::meters::{meters, on_render},
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -83,13 +86,23 @@ impl Drop for Admitted {
 impl Admission {
     /// `bytes`: at least a largest batch, or that would wait in vain.
     pub fn new(bytes: usize) -> Self {
-        Self {
+        let admission = Self {
             room: Arc::new(Mutex::new(Room {
                 free: bytes,
                 lines: VecDeque::new(),
             })),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-        }
+        };
+        let sampled = admission.clone();
+        on_render(move || {
+            let meters = &meters().admission;
+            let room = sampled.room();
+            let waiting: usize = room.lines.iter().map(|line| line.waiting.len()).sum();
+            meters.limit.set(bytes as f64);
+            meters.used.set((bytes - room.free) as f64);
+            meters.waiting.set(waiting as f64);
+        });
+        admission
     }
 
     /// Waits for room, however long that takes: of a stream nothing more is read meanwhile.
@@ -101,15 +114,16 @@ impl Admission {
     /// The same with an end to it, and if not too many others wait already.
     pub async fn ask(&self, tenant: Option<TenantId>, bytes: u32) -> Result<Admitted, Overloaded> {
         let answer = timeout(PATIENCE, self.join(tenant, bytes, true)).await;
-        answer
-            .unwrap_or(Ok(Err(Overloaded)))
+        let admitted = answer.unwrap_or(Ok(Err(Overloaded)));
+        admitted
             .unwrap_or(Err(Overloaded))
+            .map_err(|Overloaded| refused())
     }
 
     /// One more stream of batches.
     pub fn stream(&self) -> Result<OpenStream, Overloaded> {
         let place = Arc::clone(&self.streams).try_acquire_owned();
-        place.map(OpenStream).map_err(|_| Overloaded)
+        place.map(OpenStream).map_err(|_| refused())
     }
 
     fn join(
@@ -226,6 +240,11 @@ impl Line {
         let last = self.waiting.iter().rposition(|one| one.may_be_refused);
         self.waiting.remove(last?)
     }
+}
+
+fn refused() -> Overloaded {
+    meters().admission.refused.increment(1);
+    Overloaded
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use crate::{
     domain::{BatchId, Revision, TenantId, Timestamp},
     store::{AsContended, StoreError},
 };
-use std::fmt::Display;
+use std::{any::Any, fmt::Display};
+use tokio::task::JoinError;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -112,8 +113,16 @@ impl Error {
         }])
     }
 
-    pub fn bug(what: &impl Display) -> Self {
-        Self::Bug(what.to_string())
+    /// What a panic said is left out: it may quote what it stumbled on. Its place is in the log.
+    pub fn bug<E: Display + 'static>(what: &E) -> Self {
+        let is_panic = (what as &dyn Any)
+            .downcast_ref()
+            .is_some_and(JoinError::is_panic);
+        Self::Bug(if is_panic {
+            "a task panicked".into()
+        } else {
+            what.to_string()
+        })
     }
 }
 

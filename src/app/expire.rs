@@ -5,6 +5,7 @@ use super::{App, Result, now};
 use crate::{
     domain::{TenantId, Timestamp},
     store::Expiring,
+    telemetry::meters::{Housekeeping, meters, set_to_now},
 };
 
 const DAY: i64 = 86_400 * 1_000_000;
@@ -42,6 +43,7 @@ impl App {
             }
             after = tenants.last().map(|tenant| tenant.id);
             if tenants.len() < PAGE as usize {
+                set_to_now(&meters().housekeeping.done_at);
                 return Ok(());
             }
         }
@@ -64,9 +66,19 @@ impl App {
             }
         }
         if deleted > 0 {
+            Housekeeping::expired(name(what), deleted);
             tracing::info!(%tenant, ?what, deleted, "expired");
         }
         Ok(())
+    }
+}
+
+fn name(what: Expiring) -> &'static str {
+    match what {
+        Expiring::Receipts => "receipts",
+        Expiring::Quarantine => "quarantine",
+        Expiring::Changes => "changes",
+        Expiring::Failures => "failures",
     }
 }
 

@@ -8,8 +8,11 @@ use super::{
     receipt::Label,
     rounds::Ready,
 };
-use crate::domain::{
-    AuditBatch, BatchId, Evidence, MessageKey, Receipt, Revision, Tenant, TenantId, Window,
+use crate::{
+    domain::{
+        AuditBatch, BatchId, Evidence, MessageKey, Receipt, Revision, Tenant, TenantId, Window,
+    },
+    telemetry::meters,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -29,6 +32,12 @@ pub struct Batch {
     pub source: String,
     /// The period that it completes.
     pub window: Option<Window>,
+}
+
+impl Batch {
+    fn bytes(&self) -> usize {
+        self.content.len() + self.records.iter().map(Bytes::len).sum::<usize>()
+    }
 }
 
 /// What a batch was answered.
@@ -64,6 +73,7 @@ impl App {
         mut room: Option<Admitted>,
     ) -> Result<Ingested> {
         let (tenant, validate_only) = (batch.tenant, batch.validate_only);
+        meters().ingest.bytes.increment(batch.bytes() as u64);
         let secret = Arc::clone(self.secret().await?);
         let (batch, label) = match batch.request_id {
             None => {
@@ -82,12 +92,14 @@ impl App {
         };
         let earlier = self.answered(tenant, &label).await?;
         if let Some(earlier) = earlier.as_ref().filter(|_| !self.cache.is_shared()) {
+            meters().ingest.replayed.increment(1);
             return Ok(earlier.clone());
         }
         let prepared = self.decoding(move || prepare(&batch, &secret)).await??;
         if let Some(earlier) = earlier {
             let keys: Vec<MessageKey> = prepared.events.keys().copied().collect();
             self.cache_again(tenant, &keys).await?;
+            meters().ingest.replayed.increment(1);
             return Ok(earlier);
         }
         if validate_only {
@@ -113,6 +125,7 @@ impl App {
             receipt.repeated += added.repeated;
         }
         receipt.revision = tenant.revision;
+        meters().ingest.validated.increment(1);
         Ok(Ingested {
             batch_id: None,
             replayed: false,

@@ -5,8 +5,10 @@ use crate::{
     cache::{Cache, Cached, Known, Source},
     domain::{Answer, Message, MessageKey, Revision, Tenant, TenantId},
     store::{Store, TenantRevision},
+    telemetry::meters,
 };
 use std::{collections::HashMap, sync::Arc};
+use tracing::Instrument as _;
 
 /// Messages of one call.
 pub const MAX_LOOKUPS: usize = 1_000;
@@ -30,13 +32,23 @@ impl App {
 
         if let Some(scope) = scope {
             let missing = Missing::of(keys, &found);
-            for (place, cached) in missing.places(self.cache.get(&scope, &missing.keys).await) {
+            let cached = self.cache.get(&scope, &missing.keys);
+            let cached = cached.instrument(tracing::debug_span!("cache get")).await;
+            for (place, cached) in missing.places(cached) {
                 found[place] = cached.filter(fresh);
             }
         }
         let missing = Missing::of(keys, &found);
+        let counted = &meters().cache;
+        counted
+            .hits
+            .increment((keys.len() - missing.keys.len()) as u64);
         if !missing.keys.is_empty() {
-            let stored = self.stored_answers.read(&tenant, &missing.keys).await?;
+            counted.misses.increment(missing.keys.len() as u64);
+            let stored = self.stored_answers.read(&tenant, &missing.keys);
+            let stored = stored
+                .instrument(tracing::debug_span!("store read"))
+                .await?;
             for (place, stored) in missing.places(stored) {
                 at_least(revision, stored.as_of)?;
                 found[place] = Some(stored);
@@ -58,7 +70,8 @@ impl App {
             let cached = cached(tenant.revision, Some(message.answer()));
             (message.key, cached)
         });
-        self.cache.set(&scope, values.collect()).await;
+        let set = self.cache.set(&scope, values.collect());
+        set.instrument(tracing::debug_span!("cache set")).await;
     }
 
     /// The same for a batch that was committed before and is acknowledged again: whoever wrote

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod check_audit_settings;
+mod counted;
 pub mod coverage;
 mod directories;
 mod error;
@@ -45,6 +46,7 @@ mod secret;
 mod sides;
 pub mod stream_attributions;
 pub mod summarize_agents;
+pub mod survey;
 pub mod watch_attributions;
 mod windows;
 
@@ -52,6 +54,7 @@ use crate::{
     cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp, time::MINUTE},
     store::{self, Store, TenantRevision, Tx},
+    telemetry::meters::{meters, on_render},
 };
 use admission::Admission;
 use coverage::Ledgers;
@@ -75,7 +78,7 @@ use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
     thread::available_parallelism,
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, Semaphore};
 use tracing::Instrument as _;
@@ -142,6 +145,9 @@ impl App {
             scopes: Arc::clone(&scopes),
         };
         let newest = Arc::new(Newest::new(Arc::clone(&store), Arc::clone(&scopes)));
+        let streams = Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS));
+        let watches = Arc::new(Semaphore::new(watch_attributions::MAX_WATCHES));
+        sampled(&streams, &watches);
         Self {
             store,
             cache,
@@ -157,8 +163,8 @@ impl App {
             rounds: Rounds::default(),
             decoders: Semaphore::new(available_parallelism().map_or(1, NonZeroUsize::get)),
             unsettled: Notify::new(),
-            streams: Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS)),
-            watches: Arc::new(Semaphore::new(watch_attributions::MAX_WATCHES)),
+            streams,
+            watches,
             feed_readers: Semaphore::new(watch_attributions::READERS),
             newest,
             limits,
@@ -212,6 +218,7 @@ impl App {
     /// Starts a write of this tenant. Writers of one tenant wait here for each other, not
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
     async fn begin(&self, id: TenantId) -> Result<Write> {
+        let asked = Instant::now();
         self.scopes.ready().await?;
         let turns = self.turns.get_with(id, Arc::default);
         let turn = turns.lock_owned().await;
@@ -219,8 +226,13 @@ impl App {
         let tx = self.store.begin(id).await?;
         let tx = tx.ok_or(Error::TenantNotFound(id))?;
         self.scopes.found(before, at(tx.tenant()));
+        let begun = Instant::now();
+        let store = &meters().store;
+        store.begin.record((begun - asked).as_secs_f64());
+        store.begun.increment(1);
         Ok(Write {
             tx,
+            begun,
             scopes: Arc::clone(&self.scopes),
             newest: Arc::clone(&self.newest),
             _turn: turn,
@@ -233,8 +245,9 @@ impl App {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
+        let span = tracing::debug_span!("decode");
         let _turn = self.decoders.acquire().await.map_err(|e| Error::bug(&e))?;
-        let done = tokio::task::spawn_blocking(work).await;
+        let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
         done.map_err(|failed| Error::bug(&failed))
     }
 
@@ -245,6 +258,19 @@ impl App {
         at_least(revision, tenant.revision)?;
         Ok(tenant)
     }
+}
+
+/// How many of these are taken is asked when somebody wants to know.
+fn sampled(streams: &Arc<Semaphore>, watches: &Arc<Semaphore>) {
+    let (streams, watches) = (Arc::clone(streams), Arc::clone(watches));
+    on_render(move || {
+        let taken = |of: &Semaphore, all: usize| (all - of.available_permits()) as f64;
+        let feed = &meters().feed;
+        feed.streams
+            .set(taken(&streams, stream_attributions::MAX_STREAMS));
+        feed.watches
+            .set(taken(&watches, watch_attributions::MAX_WATCHES));
+    });
 }
 
 /// Tenants whose queue of writers is kept. One that falls out gets another queue; the store's
@@ -270,6 +296,7 @@ async fn compute<T: Send + 'static>(
 struct Write {
     tx: Box<dyn Tx>,
     scopes: Arc<Scopes>,
+    begun: Instant,
     newest: Arc<Newest>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -280,6 +307,9 @@ impl Write {
         let is_new = after.revision != self.tx.tenant().revision;
         self.tx.commit().await?;
         self.scopes.found(None, at(after));
+        let store = &meters().store;
+        store.transaction.record(self.begun.elapsed().as_secs_f64());
+        store.committed.increment(1);
         if is_new {
             self.newest.committed(at(after));
         }

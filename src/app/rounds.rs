@@ -5,7 +5,7 @@
 //! does; other writes of the tenant take turns with it.
 
 use super::{
-    App, Error, Result, Write,
+    App, Error, Result, Write, counted,
     ingest_audit_batch::{Ingested, check_consent},
     prepared::Prepared,
     quarantine::quarantine,
@@ -14,13 +14,14 @@ use super::{
 use crate::{
     domain::{BatchId, TenantId},
     store::{StoreError, retrying},
+    telemetry::meters,
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::oneshot;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 /// What one transaction takes at most: other writers wait no longer than for that, and a
 /// reader's memory of it stays small.
@@ -37,6 +38,8 @@ pub(super) struct Ready {
 #[derive(Debug)]
 struct Waiting {
     batch: Arc<Ready>,
+    /// Of the call that it came with.
+    span: Span,
     answer: oneshot::Sender<Result<Ingested>>,
 }
 
@@ -65,6 +68,13 @@ impl Rounds {
             queues.remove(&tenant);
         }
         goes_on
+    }
+
+    /// Of the first that waits: a round is part of its call, for there must be one.
+    fn span(&self, tenant: TenantId) -> Span {
+        let queues = self.queues();
+        let first = queues.get(&tenant).and_then(VecDeque::front);
+        first.map_or_else(Span::none, |first| first.span.clone())
     }
 
     /// As many as one transaction takes, in order.
@@ -110,9 +120,17 @@ impl App {
     pub(super) async fn write(self: &Arc<Self>, id: TenantId, batch: Ready) -> Result<Ingested> {
         let (answer, answered) = oneshot::channel();
         let batch = Arc::new(batch);
-        if self.rounds.push(id, Waiting { batch, answer }) {
+        let span = Span::current();
+        if self.rounds.push(
+            id,
+            Waiting {
+                batch,
+                span,
+                answer,
+            },
+        ) {
             let app = Arc::clone(self);
-            tokio::spawn(async move { app.write_rounds(id).await }.in_current_span());
+            tokio::spawn(async move { app.write_rounds(id).await });
         }
         answered
             .await
@@ -121,7 +139,9 @@ impl App {
 
     async fn write_rounds(self: Arc<Self>, id: TenantId) {
         while self.rounds.goes_on(id) {
-            self.write_round(id).await;
+            let call = self.rounds.span(id);
+            let span = tracing::debug_span!(parent: &call, "round", tenant = %id);
+            self.write_round(id).instrument(span).instrument(call).await;
         }
     }
 
@@ -137,19 +157,24 @@ impl App {
             }
             Err(error) => (self.rounds.take_all(id), Err(error)),
         };
+        let counted = &meters().ingest;
         match done {
             Ok(answers) => {
+                counted.rounds_committed.increment(1);
+                counted.round_batches.record(round.len() as f64);
                 for (waiting, answer) in round.into_iter().zip(answers) {
                     let _ = waiting.answer.send(answer);
                 }
             }
             Err(error) if round.len() > 1 && may_be_of_one(&error) => {
+                counted.rounds_split.increment(1);
                 tracing::warn!(tenant = %id, %error, batches = round.len(), "a round failed: each batch alone");
                 for waiting in round {
                     self.write_alone(id, waiting).await;
                 }
             }
             Err(error) => {
+                counted.rounds_failed.increment(1);
                 for waiting in round {
                     let _ = waiting.answer.send(Err(error.clone()));
                 }
@@ -188,7 +213,9 @@ impl App {
                         Some(write) => write,
                         None => app.begin(id).await?,
                     };
-                    app.write_once(write, batches).await
+                    app.write_once(write, batches)
+                        .instrument(tracing::debug_span!("transaction"))
+                        .await
                 }
             })
             .await
@@ -221,6 +248,9 @@ impl App {
             }
             write.put_audit_batches(&stored).await?;
             self.finish(write, merged).await?;
+            for ((_, batch), stored) in new.iter().zip(&stored) {
+                counted::stored(&batch.prepared, &stored.receipt);
+            }
             let at = new.iter().map(|(at, _)| *at);
             answers.extend(at.zip(stored.into_iter().map(|batch| Ok(Ingested::of(batch)))));
         }

@@ -9,10 +9,12 @@ use super::{
     App, Error, Result, at_least,
     feed::FeedPage,
     newest::{Seen, moved},
+    now,
 };
 use crate::{
     domain::{FeedPosition, Generation, Revision, TenantId},
     store::TenantRevision,
+    telemetry::meters,
 };
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use std::{
@@ -96,6 +98,8 @@ struct Reader {
     /// Nothing was told yet.
     is_new: bool,
     is_quiet: bool,
+    /// It had caught up, and was woken.
+    was_quiet: bool,
     told: Instant,
 }
 
@@ -157,6 +161,7 @@ impl App {
             seen,
             is_new: true,
             is_quiet: false,
+            was_quiet: false,
             told: Instant::now(),
         })
     }
@@ -217,6 +222,13 @@ impl Watch {
     ) -> Result<Chunk> {
         let reader = &mut self.readers[turn];
         reader.told = Instant::now();
+        let counted = &meters().feed;
+        counted.told.increment(changes.len() as u64);
+        if let Some(first) = changes.first().filter(|_| reader.was_quiet) {
+            let lag = now().micros() - first.change.committed_at.micros();
+            counted.told_lag.record(lag.max(0) as f64 / 1e6);
+        }
+        reader.was_quiet = false;
         let token = self
             .app
             .feed_token(reader.tenant, reader.generation, reader.at);
@@ -255,6 +267,7 @@ impl Watch {
         tokio::select! {
             Some(turn) = self.quiet.next() => {
                 self.readers[turn].is_quiet = false;
+                self.readers[turn].was_quiet = true;
                 self.ready.push_back(turn);
             }
             () = sleep_until(due) => self.find_due(),

@@ -18,7 +18,10 @@ use super::{
     scope::Seal,
     sealed::{AS_OF, Opened},
 };
-use crate::domain::{MessageKey, Revision};
+use crate::{
+    domain::{MessageKey, Revision},
+    telemetry::meters::{Cache as Counted, is_installed, meters, on_render},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use examine::examine;
 use link::{Failed, Link, Live, Refused};
@@ -110,6 +113,7 @@ impl RedisCache {
             alarms: AtomicU64::new(0),
             reported: Mutex::default(),
         });
+        sampled(&link);
         let settling = Arc::clone(&shared);
         let keeper = tokio::spawn(Arc::clone(&link).keep(move |live, scope, keys| {
             let shared = Arc::clone(&settling);
@@ -179,6 +183,17 @@ impl RedisCache {
     /// Values that were found and were none of ours: crossed, changed, or of another deployment.
     pub fn alarms(&self) -> u64 {
         self.shared.alarms.load(Ordering::Relaxed)
+    }
+}
+
+fn sampled(link: &Arc<Link>) {
+    if is_installed() {
+        let (up, owed) = Counted::redis();
+        let link = Arc::clone(link);
+        on_render(move || {
+            up.set(if link.is_up() { 1.0 } else { 0.0 });
+            owed.set(link.owed() as f64);
+        });
     }
 }
 
@@ -286,6 +301,7 @@ impl Shared {
     }
 
     fn alarm(&self, foreign: usize) {
+        meters().cache.foreign.increment(foreign as u64);
         let before = self.alarms.fetch_add(foreign as u64, Ordering::Relaxed);
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if reported.is_none_or(|at| at.elapsed() > REPORT) {

@@ -109,11 +109,14 @@ pub fn main() -> ExitCode {
         .config()
         .map_err(anyhow::Error::from)
         .and_then(|config| {
-            telemetry::start(&config);
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
+            let entered = runtime.enter();
+            telemetry::start(&config, command.role());
+            drop(entered);
             let result = runtime.block_on(command.run(config));
+            telemetry::trace::flush();
             // a thread that still waits for standard input must not hold the end up
             runtime.shutdown_timeout(Duration::from_millis(500));
             result
@@ -161,6 +164,13 @@ impl Command {
             settings.file.as_deref(),
             std::env::vars_os(),
         )
+    }
+
+    fn role(&self) -> Role {
+        match self {
+            Self::Serve(_) => Role::Serve,
+            _ => Role::Command,
+        }
     }
 
     async fn run(self, config: Config) -> anyhow::Result<Outcome> {

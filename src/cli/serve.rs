@@ -54,6 +54,11 @@ impl Serve {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr()?;
         let door = Door::open(listener, &config).await?;
+        if let Some(address) = config.ops_listen {
+            let ops = listen_at(address, "--ops-listen").await?;
+            tracing::info!(address = %ops.local_addr()?, "probes and metrics");
+            tokio::spawn(server::ops::serve(ops));
+        }
         let app = server::open(&config).await?;
         tracing::info!(%address, "serving");
         server::serve(app, door, shutdown).await?;
@@ -64,11 +69,15 @@ impl Serve {
 
 /// Binds, and says what to do where that fails.
 pub(super) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen_at(address, "--listen").await
+}
+
+async fn listen_at(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => anyhow::anyhow!(
-                "{address} is taken, maybe by another sentby: choose another with --listen \
+                "{address} is taken, maybe by another sentby: choose another with {flag} \
                  (port 0 takes a free one)"
             ),
             _ => anyhow::Error::from(error).context(format!("cannot listen on {address}")),

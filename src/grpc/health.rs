@@ -9,6 +9,7 @@ use crate::{
         coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
         tenant_service_server::TenantServiceServer,
     },
+    telemetry::readiness as probes,
 };
 use std::{sync::Arc, time::Duration};
 use tonic::server::NamedService;
@@ -59,6 +60,7 @@ pub async fn watch(app: Arc<App>, reporter: HealthReporter) {
                 Ok(()) => tracing::info!("ready"),
                 Err(cause) => tracing::warn!(cause, "not ready"),
             }
+            probes::set(&ready);
             set(&reporter, status).await;
             last = Some(ready);
         }
@@ -72,6 +74,7 @@ pub async fn watch(app: Arc<App>, reporter: HealthReporter) {
 
 /// Tells callers to go elsewhere, before the server stops.
 pub async fn draining(reporter: &HealthReporter) {
+    probes::stopping();
     set(reporter, ServingStatus::NotServing).await;
 }
 

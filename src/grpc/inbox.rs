@@ -29,6 +29,7 @@ use std::{
 };
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
+use tracing::Instrument as _;
 
 /// Of a gRPC message: whether it is compressed, and its length.
 pub(super) const HEAD: usize = 5;
@@ -181,7 +182,11 @@ impl Reader {
             let seen = if reader.ended {
                 None
             } else {
-                reader.next().await.transpose()
+                reader
+                    .next()
+                    .instrument(tracing::debug_span!("read request"))
+                    .await
+                    .transpose()
             };
             Some((seen?.map(Frame::data), reader))
         });

@@ -15,6 +15,7 @@
 //! | `status.rs` | errors → `tonic::Status` with their reasons |
 //! | `access.rs` | who calls, before anything of a message is read |
 //! | `layers.rs` | what stands before every service |
+//! | `observe.rs` | each call is named, counted, traced, and told of where it fails |
 //! | `arriving.rs`, `codec.rs` | whose a request is, and how large, before it is read |
 //! | `deadline.rs` | until when the caller waits |
 //! | `gate.rs` | no call before the store was looked at |
@@ -39,6 +40,7 @@ mod ingest_service;
 mod ingest_stream;
 pub mod layers;
 mod lookup_response;
+pub mod observe;
 mod outbox;
 mod quarantine;
 mod send_event;

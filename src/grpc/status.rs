@@ -1,6 +1,7 @@
 //! Errors as callers get them: a code, a text that says what to do, and a reason from the
 //! list in `proto/sentby/v1/error_reason.proto`.
 
+use super::observe;
 use crate::{
     access::{Denied, Who},
     app::{
@@ -130,8 +131,8 @@ fn position_refused(refused: &RefusedPosition, text: String) -> Status {
 
 fn from_store(error: &StoreError) -> Status {
     match error {
-        StoreError::Unavailable(source) | StoreError::Contended(source) => {
-            tracing::warn!(error = %source, "the store did not answer");
+        StoreError::Unavailable(_) | StoreError::Contended(_) => {
+            tracing::warn!(error = error.cause(), "the store did not answer");
             Builder::new(ErrorReason::StoreUnavailable).retry().status(
                 Code::Unavailable,
                 "the store cannot be reached or did not answer in time; whether a write \
@@ -146,17 +147,16 @@ fn from_store(error: &StoreError) -> Status {
             )
         }
         StoreError::Url(_) | StoreError::Migrate(_) | StoreError::Refused(_) => {
-            let source = std::error::Error::source(error).map(ToString::to_string);
-            bug(&format!("{error}: {}", source.unwrap_or_default()))
+            bug(&format!("{error}: {}", error.cause()))
         }
     }
 }
 
 fn bug(what: &str) -> Status {
-    let request_id = uuid::Uuid::new_v4();
+    let request_id = observe::request_id();
     tracing::error!(%request_id, what, "BUG");
     Builder::new(ErrorReason::Bug)
-        .with("request_id", request_id)
+        .with("request_id", &request_id)
         .status(
             Code::Internal,
             format!("a bug of sentby; report it with request id {request_id}"),

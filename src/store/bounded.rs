@@ -165,6 +165,7 @@ bounded_store! { Store
         audit_batch(tenant, id: BatchId) -> Option<AuditBatch>;
         audit_batches(tenant, filter: &BatchFilter, after: Option<ReceivedPosition>, limit: u32) -> Vec<AuditBatch>;
         quarantined(tenant, reason: Option<QuarantineReason>, after: Option<ReceivedPosition>, limit: u32) -> Vec<QuarantineEntry>;
+        quarantine_usage(tenant) -> QuarantineUsage;
         quarantined_copies(tenant, digests: &[Uuid]) -> HashMap<Uuid, Vec<u8>>;
     }
     bounded {

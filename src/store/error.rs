@@ -1,5 +1,6 @@
 //! Which database errors mean what to a caller.
 
+use crate::telemetry::meters;
 use sqlx::error::ErrorKind;
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -32,6 +33,25 @@ impl StoreError {
         Self::Unavailable(Arc::new(sqlx::Error::PoolTimedOut))
     }
 
+    /// For the log. What a database says of a statement that it refuses may quote its values:
+    /// of that only the code and the names.
+    pub fn cause(&self) -> String {
+        let (Self::Refused(source) | Self::Unavailable(source) | Self::Contended(source)) = self
+        else {
+            let source = std::error::Error::source(self).map(ToString::to_string);
+            return source.map_or_else(|| self.to_string(), |source| format!("{self}: {source}"));
+        };
+        match (self, source.as_database_error()) {
+            (Self::Refused(_), Some(refused)) => format!(
+                "code {}, table {}, constraint {}",
+                refused.code().unwrap_or_default(),
+                refused.table().unwrap_or_default(),
+                refused.constraint().unwrap_or_default()
+            ),
+            _ => source.to_string(),
+        }
+    }
+
     /// Of a statement that stores what was not there when the writer looked. The tenant's lock
     /// keeps other writers out, so this is somebody who does not take it.
     pub(super) fn of_row_that_is_there(error: sqlx::Error) -> Self {
@@ -46,6 +66,21 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        let error = Self::of(error);
+        let counted = &meters().store;
+        match &error {
+            Self::Unavailable(_) => counted.unavailable.increment(1),
+            Self::Contended(_) => counted.contended.increment(1),
+            Self::Corrupt(_) => counted.corrupt.increment(1),
+            Self::Refused(_) | Self::Migrate(_) => counted.refused.increment(1),
+            Self::Url(_) => {}
+        }
+        error
+    }
+}
+
+impl StoreError {
+    fn of(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
                 if is_of_a_pooler(database.message()) {

@@ -226,6 +226,9 @@ pub trait Store:
         digests: &[Uuid],
     ) -> Result<HashMap<Uuid, Vec<u8>>>;
 
+    /// What the tenant's quarantine holds.
+    async fn quarantine_usage(&self, tenant: TenantId) -> Result<QuarantineUsage>;
+
     /// Deletes at most `limit` of what was received (or committed) before `time`, oldest first;
     /// tells how many that were. What another process is working on is passed over.
     async fn expire(

@@ -28,6 +28,7 @@ use crate::domain::{
     MessageId, MessageKey, Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
     lesson::{NamedBy, Seen},
 };
+use crate::telemetry::meters;
 use sqlx::{
     ColumnIndex, Decode, Encode, FromRow, Postgres, Row, Sqlite, Type,
     encode::IsNull,
@@ -125,6 +126,7 @@ pub(super) fn check_tenant(asked: TenantId, found: Uuid, table: &str) -> Result<
 
 /// Reports a row of a tenant that was not asked for.
 fn foreign(asked: &dyn fmt::Display, found: Uuid, table: &str) -> StoreError {
+    meters().store.wall.increment(1);
     tracing::error!(table, %asked, %found, "TENANT WALL: a row of another tenant was refused");
     StoreError::Corrupt(format!("{table}: a row of another tenant"))
 }

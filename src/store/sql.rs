@@ -6,6 +6,7 @@ mod feed;
 mod held;
 mod ledger;
 mod page;
+mod sampled;
 mod summary;
 mod tx;
 
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::domain::{
     Answer, AuditBatch, BatchId, Lesson, Mailbox, Message, MessageKey, QuarantineEntry,
-    QuarantineReason, Tenant, TenantId, Timestamp, Verdict,
+    QuarantineReason, QuarantineUsage, Tenant, TenantId, Timestamp, Verdict,
 };
 use async_trait::async_trait;
 pub(super) use engine::Engine;
@@ -32,6 +33,7 @@ use futures_util::StreamExt as _;
 use held::Held;
 pub(super) use held::MOST as MOST_HELD;
 use page::{range_page, snapshot};
+use sampled::sampled;
 use sqlx::{
     Encode, Executor, FromRow, IntoArguments, Pool, Transaction, Type, query, query_as,
     query_scalar,
@@ -89,6 +91,16 @@ impl<E: Engine> SqlStore<E> {
         lookups: Pool<E>,
         hints: Option<Pool<E>>,
     ) -> Self {
+        for (name, pool) in [
+            ("readers", &readers),
+            ("writers", &writers),
+            ("lookups", &lookups),
+        ] {
+            sampled(name, pool);
+        }
+        if let Some(hints) = &hints {
+            sampled("hints", hints);
+        }
         let lookups = Held::new(lookups);
         Self {
             readers,
@@ -438,6 +450,15 @@ where
             .fetch_all(&self.readers)
             .await?;
         rows.into_iter().map(|row| row.checked(tenant)).collect()
+    }
+
+    async fn quarantine_usage(&self, tenant: TenantId) -> Result<QuarantineUsage> {
+        let row: Option<QuarantineUsageRow> = query_as(queries::QUARANTINE_USAGE)
+            .bind(tenant.0)
+            .bind(Micros::from(Timestamp::LATEST))
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map_or(Ok(QuarantineUsage::default()), |row| row.into_usage(tenant))
     }
 
     async fn expire(

@@ -17,4 +17,5 @@ mod serving;
 mod setup;
 mod simulated;
 mod stopping;
+mod telemetry;
 mod watching;

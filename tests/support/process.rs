@@ -93,9 +93,14 @@ impl Server {
 
     /// With more arguments of `serve`.
     pub fn start_with(database: &str, arguments: &[&str]) -> Self {
+        Self::start_logging(database, "info", arguments)
+    }
+
+    /// The same at another level.
+    pub fn start_logging(database: &str, log: &str, arguments: &[&str]) -> Self {
         let mut command = sentby(&["serve", "--listen", "127.0.0.1:0", "--database", database]);
         command.args(arguments);
-        Self::of(command)
+        Self::logging(command, log)
     }
 
     /// With so many file descriptors and no more.
@@ -108,9 +113,13 @@ impl Server {
     }
 
     /// Of a command that ends up in `serve`.
-    pub fn of(mut command: Command) -> Self {
+    pub fn of(command: Command) -> Self {
+        Self::logging(command, "info")
+    }
+
+    fn logging(mut command: Command, log: &str) -> Self {
         let mut process = command
-            .args(["--log", "info", "--log-format", "json"])
+            .args(["--log", log, "--log-format", "json"])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -154,6 +163,23 @@ impl Server {
         let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = kib.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok());
         kib.map(|kib: u64| kib << 10).expect("a number")
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> Vec<Value> {
+        let lines = self.log.lock().expect("no panic");
+        let lines = lines.iter().map(|(_, line)| serde_json::from_str(line));
+        lines.collect::<Result<_, _>>().expect("JSON lines")
+    }
+
+    /// Where probes and metrics are: HOST:PORT
+    pub fn ops(&self) -> String {
+        let log = self.log();
+        let line = log
+            .iter()
+            .find(|line| line["message"] == "probes and metrics");
+        let address = line.and_then(|line| line["address"].as_str());
+        address.expect("--ops-listen was given").to_owned()
     }
 
     /// When it logged lines with these words.

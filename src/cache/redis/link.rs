@@ -11,6 +11,7 @@ use super::{
 use crate::{
     cache::Scope,
     domain::{MessageKey, Revision},
+    telemetry::meters,
 };
 use redis::{Cmd, RedisError, Value};
 use std::{
@@ -157,6 +158,7 @@ impl Link {
         if is_used {
             state.phase = Phase::Away;
             self.changed.notify_one();
+            meters().cache.lost.increment(1);
             tracing::warn!(
                 why,
                 "Redis is not used for now: answers come from the store"
@@ -258,6 +260,11 @@ impl Link {
             return Next::Wait(Duration::MAX);
         }
         Next::Wait(wait)
+    }
+
+    /// Keys; all there can be where they were too many to remember.
+    pub(super) fn owed(&self) -> usize {
+        self.state().owed.count()
     }
 
     /// Whether values are read.

@@ -48,6 +48,13 @@ impl Owed {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        match self.too_many {
+            Some(_) => MOST,
+            None => self.count,
+        }
+    }
+
     /// Some of them, of one tenant.
     pub(super) fn some(&self, most: usize) -> Option<(Arc<Scope>, Keys)> {
         let (scope, keys) = self.keys.iter().next()?;
