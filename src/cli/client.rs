@@ -19,6 +19,7 @@ use tonic::{
     Request, Response, Status,
     transport::{Channel, Endpoint},
 };
+use tonic_health::pb::health_client::HealthClient;
 
 /// An ingest request of this size is taken, so an answer may be as large.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -52,6 +53,10 @@ impl Target {
     /// A server, or settings of a database.
     pub fn is_named(&self) -> bool {
         self.server.is_some() || !self.flags().values.is_empty()
+    }
+
+    pub fn names_server(&self) -> bool {
+        self.server.is_some()
     }
 
     pub async fn connect(&self, config: &Config, need: Need) -> anyhow::Result<Api> {
@@ -136,6 +141,10 @@ impl Api {
     pub async fn of(address: std::net::SocketAddr) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
         Ok(Self::over(connect(&endpoint).await?))
+    }
+
+    pub fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel.clone())
     }
 
     pub fn tenants(&self) -> TenantServiceClient<Channel> {

@@ -9,6 +9,7 @@ mod coverage;
 mod demo;
 mod explain;
 mod findings;
+mod health;
 mod import;
 mod list;
 mod lookup;
@@ -71,6 +72,7 @@ Every command has examples: sentby COMMAND --help";
 enum Command {
     Demo(demo::Demo),
     Serve(serve::Serve),
+    Health(health::Health),
     Import(import::Import),
     Lookup(lookup::Lookup),
     List(list::List),
@@ -132,6 +134,7 @@ impl Command {
             }
             Self::CheckSetup(check) => (Role::Command, check.target.flags()),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
+            Self::Health(health) => (Role::Command, health.target.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::List(list) => (Role::Command, list.target.flags()),
@@ -156,6 +159,7 @@ impl Command {
         match self {
             Self::Demo(demo) => demo.run(config).await,
             Self::Serve(serve) => serve.run(config).await,
+            Self::Health(health) => health.run(config).await,
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::List(list) => list.run(config).await,
@@ -280,6 +284,8 @@ mod tests {
         for right in [
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
+            "sentby health",
+            "sentby health --server h:1",
             "sentby migrate --database postgres://h/d",
             "sentby migrate --database postgres://h/d --reader bi",
             "sentby simulate --out d --envelopes blob,graph --noise 1.5",

@@ -7,6 +7,7 @@ mod support;
 
 mod commands;
 mod coverage;
+mod health;
 mod listing;
 mod memory;
 mod serving;
