@@ -12,5 +12,6 @@ mod listing;
 mod memory;
 mod serving;
 mod setup;
+mod shipping;
 mod simulated;
 mod watching;
