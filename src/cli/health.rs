@@ -46,9 +46,8 @@ const LONGEST_ANSWER: u64 = 16 << 10;
 impl Health {
     pub async fn run(self, config: Config) -> anyhow::Result<Outcome> {
         let asked = tokio::time::timeout(PATIENCE, self.ask(&config)).await;
-        let seconds = PATIENCE.as_secs();
-        let (ready, line) =
-            asked.with_context(|| format!("no answer within {seconds} seconds"))??;
+        let late = |_| anyhow::anyhow!("no answer within {} seconds", PATIENCE.as_secs());
+        let (ready, line) = asked.map_err(late)??;
         writeln!(io::stdout(), "{line}")?;
         Ok(if ready { Outcome::Done } else { Outcome::No })
     }
