@@ -22,6 +22,7 @@ use tonic::{
     service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
+use tonic_health::pb::health_client::HealthClient;
 
 /// An ingest request of this size is taken, so an answer may be as large.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -57,6 +58,10 @@ impl Target {
     /// A server, or settings of a database.
     pub fn is_named(&self) -> bool {
         self.server.is_some() || !self.flags().values.is_empty()
+    }
+
+    pub fn names_server(&self) -> bool {
+        self.server.is_some()
     }
 
     pub async fn connect(&self, config: &Config, need: Need) -> anyhow::Result<Api> {
@@ -159,6 +164,10 @@ impl Api {
 
     fn link(&self) -> Link {
         InterceptedService::new(self.channel.clone(), self.bearer.clone())
+    }
+
+    pub fn health(&self) -> HealthClient<Link> {
+        HealthClient::new(self.link())
     }
 
     pub fn tenants(&self) -> TenantServiceClient<Link> {

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod findings;
+mod health;
 mod import;
 mod info;
 mod list;
@@ -77,6 +78,7 @@ enum Command {
     Demo(demo::Demo),
     Doctor(doctor::Doctor),
     Serve(serve::Serve),
+    Health(health::Health),
     Import(import::Import),
     Lookup(lookup::Lookup),
     List(list::List),
@@ -145,6 +147,7 @@ impl Command {
             Self::CheckSetup(check) => (Role::Command, check.target.flags()),
             Self::Serve(serve) => (Role::Serve, serve.settings.flags()),
             Self::Doctor(doctor) => (Role::Doctor, doctor.flags()),
+            Self::Health(health) => (Role::Command, health.target.flags()),
             Self::Import(import) => (Role::Command, import.target.flags()),
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::List(list) => (Role::Command, list.target.flags()),
@@ -178,6 +181,7 @@ impl Command {
             Self::Demo(demo) => demo.run(config).await,
             Self::Doctor(doctor) => doctor.run(config).await,
             Self::Serve(serve) => serve.run(config).await,
+            Self::Health(health) => health.run(config).await,
             Self::Import(import) => import.run(config).await,
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::List(list) => list.run(config).await,
@@ -313,6 +317,8 @@ mod tests {
             "sentby serve --insecure --listen 0.0.0.0:1",
             "sentby demo --once",
             "sentby info --server h:1 --json",
+            "sentby health",
+            "sentby health --server h:1",
             "sentby migrate --database postgres://h/d",
             "sentby token new",
             "sentby token new --name x --role reader --role collector",
