@@ -18,6 +18,6 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 50051
 ENTRYPOINT ["sentby"]
-# Inside, every address is the container's own. There is no TLS and no authentication yet: who
-# runs it decides by the published port who can reach it.
+# Inside, every address is the container's own. Without a callers file and certificates (README,
+# docs/access.md) who runs it decides by the published port who can reach it.
 CMD ["serve", "--insecure", "--listen", "0.0.0.0:50051", "--database", "sqlite:///data/sentby.db"]
