@@ -8,7 +8,9 @@
 //! A collector posts a content blob with `IngestAuditBatch`, or many with
 //! `StreamAuditBatches` (`grpc/ingest_stream.rs`), where each goes the same way.
 //!
-//! 1. Its bytes are read when there is room for them (`grpc/inbox.rs`, `app/admission.rs`).
+//! 1. Who calls, and whether it may, is known before anything of its message is read
+//!    (`server/listener.rs`, `grpc/access.rs`, [`access`]); no tenant's id comes out of a request but
+//!    by its caller's grant (`grpc/convert.rs`). Its bytes are read when there is room for them (`grpc/inbox.rs`, `app/admission.rs`).
 //!    [`grpc`] checks the fields of the request and calls the use case, in a task that the
 //!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]). A typed event
 //!    becomes the record that it stands for (`grpc/send_event.rs`).
@@ -83,9 +85,10 @@
 //!
 //! # Who may use whom
 //!
-//! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way (a test
-//! holds it); any of them but `domain`, `audit` and [`simulate`] may count by [`telemetry`], which
-//! uses none but [`config`]. Only [`grpc`] knows tonic and the generated messages, apart from [`cli`], which
+//! `domain ← audit, store ← cache ← app ← grpc ← server ← cli`, never the other way, and
+//! `domain ← access ← grpc` (a test holds it); any of them but `domain`, `access`, `audit` and
+//! [`simulate`] may count by [`telemetry`], which uses none but [`config`]. Only [`grpc`] knows
+//! tonic and the generated messages, apart from [`cli`], which
 //! is a client; only [`store`] knows sqlx. The evidence column is protobuf too, by structs of
 //! its own (`store/evidence.rs`).
 //!

@@ -105,6 +105,12 @@ impl fmt::Display for Refused {
     }
 }
 
+const SHOW_WHO_CALLS: &str = "give a token in SENTBY_TOKEN or --token-file, or a certificate with \
+     --client-cert-file and --client-key-file, that the server's callers file names; it may have \
+     expired, or been revoked";
+const ASK_FOR_A_GRANT: &str =
+    "ask who runs the server to give the caller the role, or the tenant, in the callers file";
+
 fn of_reason(reason: ErrorReason) -> &'static str {
     match reason {
         ErrorReason::InvalidField => "correct the value and run the command again",
@@ -169,15 +175,8 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         }
         ErrorReason::StoreCorrupt => "look at the server's log; the database holds what cannot be",
         ErrorReason::RequestIdReused => "give every content a request id of its own",
-        ErrorReason::Unauthenticated => {
-            "give a token in SENTBY_TOKEN or --token-file, or a certificate with \
-             --client-cert-file and --client-key-file, that the server's callers file names; it \
-             may have expired, or been revoked"
-        }
-        ErrorReason::PermissionDenied => {
-            "ask who runs the server to give the caller the role, or the tenant, in the callers \
-             file"
-        }
+        ErrorReason::Unauthenticated => SHOW_WHO_CALLS,
+        ErrorReason::PermissionDenied => ASK_FOR_A_GRANT,
         ErrorReason::Unspecified => "",
     }
 }

@@ -10,7 +10,7 @@ use sentby::{
     domain::TenantId,
     pb::{
         self, attribution_service_client::AttributionServiceClient,
-        tenant_service_client::TenantServiceClient,
+        ingest_service_client::IngestServiceClient, tenant_service_client::TenantServiceClient,
     },
 };
 use std::time::Duration;
@@ -276,4 +276,42 @@ async fn tokens_go_without_tls_on_this_machine() {
     let channel = plain.expect("a URI").connect().await.expect("connected");
     get_tenant(&channel, Some(&good)).await.expect("let in");
     assert_eq!(refused(get_tenant(&channel, None).await), unauthenticated());
+}
+
+/// Who is refused hears it, however much was to be sent; none of it is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_request_is_refused_by_its_head() {
+    let (reader, all) = (token(), token());
+    let text = token_caller("reader", "reader", &reader) + &token_caller("all", "collector", &all);
+    let site = Site::start(&text).await;
+    let mut client = IngestServiceClient::new(site.channel().await);
+    let batch = pb::IngestAuditBatchRequest {
+        tenant_id: TENANT.to_string(),
+        content: vec![b' '; 12 << 20].into(),
+        ..Default::default()
+    };
+    for _ in 0..5 {
+        for (token, expected) in [
+            (None, unauthenticated()),
+            (Some("sentby_x"), unauthenticated()),
+            (Some(reader.as_str()), permission_denied()),
+        ] {
+            let sent = client
+                .ingest_audit_batch(with_token(batch.clone(), token))
+                .await;
+            assert_eq!(refused(sent.map(|_| ())), expected);
+        }
+    }
+    let sent = client
+        .ingest_audit_batch(with_token(batch, Some(&all)))
+        .await;
+    sent.expect("read, and nothing in it");
+    // a body that never comes
+    let never = tokio_stream::pending::<pb::StreamAuditBatchesRequest>();
+    let open = client.stream_audit_batches(with_token(never, Some(&reader)));
+    let open = tokio::time::timeout(Duration::from_secs(5), open).await;
+    assert_eq!(
+        refused(open.expect("answered").map(|_| ())),
+        permission_denied()
+    );
 }
