@@ -8,7 +8,9 @@
 //! A collector posts a content blob with `IngestAuditBatch`, or many with
 //! `StreamAuditBatches` (`grpc/ingest_stream.rs`), where each goes the same way.
 //!
-//! 1. Its bytes are read when there is room for them (`grpc/inbox.rs`, `app/admission.rs`).
+//! 1. It gets a place among the calls in progress, or is refused (`grpc/layers.rs`,
+//!    `app/places.rs`). Its bytes are read when there is room for them (`grpc/inbox.rs`,
+//!    `app/admission.rs`).
 //!    [`grpc`] checks the fields of the request and calls the use case, in a task that the
 //!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]). A typed event
 //!    becomes the record that it stands for (`grpc/send_event.rs`).
@@ -54,6 +56,10 @@
 //! 4. The answers are cached where nothing newer is there, and converted
 //!    (`grpc/convert.rs`). An id without evidence is PENDING, for it may still come; or
 //!    NO_EVIDENCE, where the time it was sent at is completely covered (`app/coverage.rs`).
+//!
+//! However many ask, and whatever the store does, a call ends in time: who asks for more than
+//! there are places is refused at once, and every call of the store is bounded
+//! (`store/bounded.rs`).
 //!
 //! Or it watches. A revision that is committed is known at once to the watches of its process
 //! (`app/newest.rs`) and soon to those of others, by a hint of the store or by asking. A watch
