@@ -10,7 +10,9 @@
 //!
 //! 1. Who calls, and whether it may, is known before anything of its message is read
 //!    (`server/listener.rs`, `grpc/access.rs`, [`access`]); no tenant's id comes out of a request but
-//!    by its caller's grant (`grpc/convert.rs`). Its bytes are read when there is room for them (`grpc/inbox.rs`, `app/admission.rs`).
+//!    by its caller's grant (`grpc/convert.rs`). The call gets a place among those in progress, or
+//!    is refused (`grpc/layers.rs`, `app/places.rs`), and its bytes are read when there is room for
+//!    them (`grpc/inbox.rs`, `app/admission.rs`).
 //!    [`grpc`] checks the fields of the request and calls the use case, in a task that the
 //!    caller cannot cancel (`grpc/ingest_service.rs`, [`app::App::detached`]). A typed event
 //!    becomes the record that it stands for (`grpc/send_event.rs`).
@@ -56,6 +58,10 @@
 //! 4. The answers are cached where nothing newer is there, and converted
 //!    (`grpc/convert.rs`). An id without evidence is PENDING, for it may still come; or
 //!    NO_EVIDENCE, where the time it was sent at is completely covered (`app/coverage.rs`).
+//!
+//! However many ask, and whatever the store does, a call ends in time: who asks for more than
+//! there are places is refused at once, and every call of the store is bounded
+//! (`store/bounded.rs`).
 //!
 //! Or it watches. A revision that is committed is known at once to the watches of its process
 //! (`app/newest.rs`) and soon to those of others, by a hint of the store or by asking. A watch

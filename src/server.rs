@@ -390,3 +390,18 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_do_not_all_grow_as_old() {
+        let ages: Vec<Duration> = (0..100).map(|_| age()).collect();
+        assert!(
+            ages.iter()
+                .all(|age| (AGE * 9 / 10..=AGE * 11 / 10).contains(age))
+        );
+        assert!(ages.iter().any(|age| *age != ages[0]));
+    }
+}

@@ -367,3 +367,37 @@ async fn no_bytes_are_too_bad_for_an_answer() {
         0
     );
 }
+
+/// Many of the largest requests that are no batches, at the same time: what there is no room for
+/// is refused, and the rest answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_requests_have_their_room() {
+    let db = TestDb::sqlite().await;
+    register(&*db.app().await, TENANT).await;
+    let server = Server::start(&database(&db.config.database));
+    let request = pb::LookupAttributionsRequest {
+        tenant_id: TENANT.to_string(),
+        message_ids: (0..1_000).map(|n| format!("{n:0990}@x")).collect(),
+        ..Default::default()
+    };
+    let bytes = framed(&request.encode_to_vec());
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let channel = Channel::from_shared(server.url.clone()).expect("a URI");
+        let channel = channel.connect().await.expect("connected");
+        for _ in 0..15 {
+            let (channel, bytes) = (channel.clone(), bytes.clone());
+            calls.spawn(async move { call(&channel, LOOKUP, bytes).await.code() });
+        }
+    }
+    let codes = calls.join_all().await;
+    let answered = codes.iter().filter(|code| **code == Code::Ok).count();
+    let refused = codes
+        .iter()
+        .filter(|code| **code == Code::ResourceExhausted);
+    let peak = server.most_memory();
+    println!("peak {peak} bytes; {answered} answered");
+    assert_eq!(answered + refused.count(), codes.len(), "{codes:?}");
+    assert!(answered > 0);
+    assert!(peak <= LIMIT, "{peak} bytes");
+}

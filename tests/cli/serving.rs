@@ -99,6 +99,19 @@ async fn what_was_written_is_there_after_a_restart() {
     assert!(succeeded(&asked).contains("anna@contoso.com"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_asked_what_it_is() {
+    let db = TestDb::sqlite().await;
+    let server = Server::start_with(&database(&db.config.database), &["--change-days", "9"]);
+    let told = run(&["info", "--json", "--server", &server.url]);
+    let told = crate::support::process::json_lines(&told).remove(0);
+    assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(told["limits"]["batch_bytes"], 16 << 20);
+    assert_eq!(told["settings"]["change_days"], "9");
+    let words = succeeded(&run(&["info", "--server", &server.url]));
+    assert!(words.contains("change_days = 9"), "{words}");
+}
+
 /// Nobody has to be first: all of them find or make the file.
 #[test]
 fn several_processes_make_one_file() {

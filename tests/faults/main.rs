@@ -1,16 +1,19 @@
 //! A broken cache means slower, never wrong: the program with Redis, while Redis freezes, dies,
 //! forgets, refuses and lies. The feed leaves nothing out, while the program is killed and its
-//! watchers are cut off. What was ingested is read at once, through another process. Needs
-//! Postgres and Redis, which tests/run starts.
+//! watchers are cut off. What was ingested is read at once, through another process. A database
+//! that freezes keeps nobody waiting, and nobody notices a rolling restart. Needs Postgres and
+//! Redis, which tests/run starts.
 //!
 //! `SENTBY_TEST_LOOKUPS` sets how many lookups each case makes, `SENTBY_TEST_CHANGES` how many
-//! changes the feed has, `SENTBY_TEST_PAIRS` how many ingests are read at once, and
-//! `SENTBY_TEST_SEED` what is random. The long runs, which print what they measured:
+//! changes the feed has, `SENTBY_TEST_PAIRS` how many ingests are read at once,
+//! `SENTBY_TEST_RESTARTS` how often a replica is restarted, and `SENTBY_TEST_SEED` what is random.
+//! The long runs, which print what they measured:
 //!
 //! ```text
 //! SENTBY_TEST_LOOKUPS=20000 tests/run --test faults lookups   -- --nocapture --test-threads 1
 //! SENTBY_TEST_LOOKUPS=1000000 tests/run --test faults freshness -- --nocapture --test-threads 1
 //! SENTBY_TEST_CHANGES=100000 tests/run --test faults feed -- --nocapture
+//! SENTBY_TEST_RESTARTS=200 tests/run --test faults rolling -- --nocapture
 //! SENTBY_TEST_PAIRS=100000 tests/run --test faults pairs -- --nocapture --test-threads 1
 //! ```
 
