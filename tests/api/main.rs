@@ -7,6 +7,7 @@ mod coverage;
 mod errors;
 mod events;
 mod findings;
+mod fit;
 mod freshness;
 mod growth;
 mod hostile;
