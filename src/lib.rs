@@ -69,6 +69,9 @@
 //! of each changed message what it is now (`app/feed.rs`). It goes out through
 //! `grpc/outbox.rs`, as fast as the caller takes it, with the position behind it.
 //!
+//! What of the database is not as it must be is found before the first call (`app/fitness.rs`,
+//! [`store::Store::check`]), and nothing is served from it then (`grpc/gate.rs`).
+//!
 //! A range passes the cache by. `app/list_attributions.rs` reads it a page at a time, each a
 //! statement of its own that begins where the last one ended; `app/stream_attributions.rs` is
 //! the same walk unasked, one page ahead of the caller.

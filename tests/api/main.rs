@@ -8,6 +8,7 @@ mod coverage;
 mod errors;
 mod events;
 mod findings;
+mod fit;
 mod freshness;
 mod growth;
 mod hostile;

@@ -152,6 +152,17 @@ impl TestDb {
         server::open(&config).await.expect("opened")
     }
 
+    /// The same store by another way to it. Keep the first one.
+    pub fn other(of: &Self, url: String) -> Self {
+        Self {
+            config: Config {
+                database: DatabaseUrl::Postgres(url),
+                ..of.config.clone()
+            },
+            _folder: None,
+        }
+    }
+
     /// The same store as a role sees it that may serve and nothing else; makes the role.
     pub async fn as_app_role(&self, role: &str) -> Config {
         server::grant_program(&self.config, role)
