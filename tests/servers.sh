@@ -197,6 +197,21 @@ start_redis() {
   die "Redis does not start"
 }
 
+# $pgbouncer: a program that becomes PgBouncer, or nothing: before 1.21 it does not know prepared statements. The tests that
+# need one then say aloud that they are skipped.
+find_pgbouncer() {
+  local tree=$tools/pgbouncer version
+  if ! pgbouncer=$(command -v pgbouncer); then
+    unpack pgbouncer pgbouncer || true
+    pgbouncer=$tools/pgbouncer-program
+    wrap "$pgbouncer" "$tree" "$tree/usr/sbin/pgbouncer"
+  fi
+  version=$("$pgbouncer" --version 2>/dev/null || true) # PgBouncer 1.24.1 ...
+  if [[ $version =~ \ ([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] > 1 || BASH_REMATCH[2] >= 21)); then return; fi
+  say "SKIPPED: what needs PgBouncer 1.21 or newer; name one with SENTBY_TEST_PGBOUNCER"
+  pgbouncer=
+}
+
 # prepare_python NAME REQUIREMENTS MODULE  a Python with these packages, of which MODULE is one. $python: a program that
 # becomes it.
 prepare_python() {

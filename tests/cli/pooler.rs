@@ -25,7 +25,8 @@ struct PgBouncer {
 impl PgBouncer {
     /// In front of this database. `None`, said aloud, where there is none that is new enough.
     fn start(database: &str) -> Option<Self> {
-        let program = std::env::var_os("SENTBY_TEST_PGBOUNCER").unwrap_or("pgbouncer".into());
+        let program = std::env::var_os("SENTBY_TEST_PGBOUNCER").filter(|name| !name.is_empty());
+        let program = program.unwrap_or("pgbouncer".into());
         let version = Command::new(&program).arg("--version").output().ok();
         let version = version
             .map(|output| text(&output.stdout))

@@ -270,7 +270,9 @@ async fn a_backup_is_restored(db: TestDb) {
         assert_eq!(answered(replica, LATER, Some(THEN)).await, MESSAGES);
     }
     assert_same_rows(&db.dump(TENANT).await, &after);
-    replicas.map(Replica::stop);
+    for replica in replicas {
+        replica.stop();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,7 +42,7 @@ pub(super) async fn keep(
             Err(_) => StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut)),
         };
         if down.lost(cause) {
-            tracing::warn!("the database is not reached: calls fail at once until it is");
+            tracing::info!("the database is not reached: calls fail at once until it is");
             for (pool, _) in &pools {
                 pool.set_connect_options(nowhere());
             }
