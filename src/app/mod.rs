@@ -136,7 +136,7 @@ impl App {
             scopes,
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
-            directories: Directories::default(),
+            directories: Directories::new(Arc::clone(&secret)),
             ledgers: Ledgers::default(),
             judgements: Judgements::default(),
             sides: Sides::default(),

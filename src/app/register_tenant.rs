@@ -40,6 +40,8 @@ impl App {
             reattribute_after: None,
             taught: false,
             readiness: Readiness::default(),
+            deletion: None,
+            retention_days: 0,
         };
         if self.store.create_tenant(&tenant).await? {
             self.scopes.see(tenant.id, tenant.generation).await?;

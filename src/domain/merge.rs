@@ -1,10 +1,10 @@
 //! One message as it is stored, and how new evidence or a new directory changes it.
 
 use super::{
-    Answer, Attribution, ChangeKind, Directory, Evidence, MessageId, MessageKey, Revision,
-    SendEvent, Verdict, attribute, evidence::Added,
+    Answer, Attribution, ChangeKind, Directory, Evidence, MessageId, MessageKey, Pseudonym,
+    Revision, SendEvent, Tombstones, Verdict, attribute, evidence::Added,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// One row: the aggregate that is merged, versioned, cached, explained and fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +79,16 @@ impl Gathering {
         let added = self.evidence.add(events);
         self.has_more |= added.new > 0 || self.evidence.is_truncated() != was_truncated;
         added
+    }
+
+    /// Replaces what the evidence has of people who were erased, and tells whose it was.
+    pub fn erase(&mut self, tombstones: &Tombstones) -> BTreeSet<Pseudonym> {
+        let Some((evidence, whose)) = self.evidence.erased(tombstones) else {
+            return BTreeSet::new();
+        };
+        self.evidence = evidence;
+        self.has_more = true;
+        whose
     }
 
     /// Judges all the evidence under this directory. `revision` is stamped only where the

@@ -9,6 +9,7 @@
 //! | `ledger.rs` | the part of the contract that is about covered time |
 //! | `summary.rs` | the part of the contract that is about counts |
 //! | `audit_settings.rs` | the part of the contract that is about the audit set-up |
+//! | `privacy.rs` | the part of the contract that is about what has to go |
 //! | `queries.rs`, `queries/` | every statement that both engines run, as text |
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
@@ -21,6 +22,7 @@ mod evidence;
 mod feed;
 pub mod ledger;
 mod postgres;
+pub mod privacy;
 mod queries;
 mod rows;
 mod sql;
@@ -37,6 +39,7 @@ pub use audit_settings::{ChangesLimit, SettingsStore, SettingsTx};
 pub use error::{AsContended, Result, StoreError, retrying};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
+pub use privacy::{Erasure, PrivacyStore, PrivacyTx};
 use std::{
     collections::{HashMap, HashSet},
     fmt::Debug,
@@ -48,7 +51,7 @@ use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
 /// A schema one ahead is accepted, so that migrations can go first (expand, then contract).
-pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 6..=7;
+pub const SCHEMA_VERSIONS: std::ops::RangeInclusive<i64> = 7..=8;
 
 /// What was read, and the tenant's life and revision in the snapshot it was read in.
 #[derive(Debug)]
@@ -126,7 +129,7 @@ pub enum Expiring {
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
 pub trait Store:
-    FeedStore + LedgerStore + SettingsStore + SummaryStore + Send + Sync + Debug
+    FeedStore + LedgerStore + PrivacyStore + SettingsStore + SummaryStore + Send + Sync + Debug
 {
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
@@ -222,7 +225,7 @@ pub trait Store:
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
 #[async_trait]
-pub trait Tx: LedgerTx + SettingsTx + Send {
+pub trait Tx: LedgerTx + PrivacyTx + SettingsTx + Send {
     /// The tenant as it was when the lock was taken.
     fn tenant(&self) -> &Tenant;
 

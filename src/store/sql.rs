@@ -6,12 +6,14 @@ mod feed;
 mod held;
 mod ledger;
 mod page;
+mod privacy;
 mod summary;
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, RangeFilter, RangePage, RangePosition,
-    ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store, StoreError, Tx,
+    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, PrivacyStore, PrivacyTx, RangeFilter,
+    RangePage, RangePosition, ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store,
+    StoreError, Tx,
     error::is_broken,
     queries,
     rows::{
@@ -38,7 +40,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tx::SqlTx;
 use uuid::Uuid;
 
-/// Binds the columns of `tenant`, $1 to $14, to a query of either kind.
+/// Binds the columns of `tenant`, $1 to $17, to a query of either kind.
 macro_rules! bind_tenant {
     ($query:expr, $tenant:expr) => {{
         let tenant: &Tenant = $tenant;
@@ -60,6 +62,9 @@ macro_rules! bind_tenant {
             .bind(last(tenant.readiness.mailbox_side))
             .bind(first(tenant.readiness.agent_side))
             .bind(last(tenant.readiness.agent_side))
+            .bind(tenant.deletion.map(|one| Micros::from(one.deleted_at)))
+            .bind(tenant.deletion.map(|one| Micros::from(one.delete_after)))
+            .bind(i64::from(tenant.retention_days))
     }};
 }
 
@@ -142,8 +147,8 @@ where
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineColumn<Vec<u8>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
-    Self: LedgerStore + SettingsStore,
-    SqlTx<E>: LedgerTx + SettingsTx,
+    Self: LedgerStore + PrivacyStore + SettingsStore,
+    SqlTx<E>: LedgerTx + PrivacyTx + SettingsTx,
 {
     async fn schema_version(&self) -> Result<Option<i64>> {
         let tables = query_scalar(E::HAS_SCHEMA).fetch_one(&self.readers);
