@@ -79,6 +79,11 @@ impl Default for Judgements {
 }
 
 impl Judgements {
+    /// After something went that no revision tells of.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        self.known.invalidate(&tenant);
+    }
+
     fn get(&self, tenant: TenantId, stamp: &Stamp) -> Option<Arc<Judged>> {
         let judged = self.known.get(&tenant)?;
         (judged.stamp == *stamp && judged.judged_at.elapsed() < LIFE).then_some(judged)

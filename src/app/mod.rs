@@ -8,6 +8,8 @@ pub mod admission;
 pub mod check_audit_settings;
 pub mod coverage;
 mod directories;
+pub mod erase_agent;
+mod erased;
 mod error;
 pub mod expire;
 pub mod explain_attribution;
@@ -41,6 +43,7 @@ mod secret;
 mod sides;
 pub mod stream_attributions;
 pub mod summarize_agents;
+mod sweep;
 pub mod watch_attributions;
 mod windows;
 
@@ -181,6 +184,7 @@ impl App {
     /// Starts a write of this tenant. Writers of one tenant wait here for each other, not
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
     async fn begin(&self, id: TenantId) -> Result<Write> {
+        self.secret().await?; // before the store's lock is taken: it may have to be read there
         self.scopes.ready().await?;
         let turns = self.turns.get_with(id, Arc::default);
         let turn = turns.lock_owned().await;

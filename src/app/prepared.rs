@@ -79,7 +79,7 @@ impl Prepared {
         (self.sends + self.admin_changes.len()) * EVENT + copied
     }
 
-    pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> {
+    pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> + Clone {
         let events = self.events.values().flat_map(|(_, events)| events);
         events.map(AsRef::as_ref)
     }

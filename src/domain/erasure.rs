@@ -38,6 +38,13 @@ impl Pseudonym {
         let id = Uuid::try_parse(digits).ok().map(Self)?;
         (id.to_string() == text).then_some(id)
     }
+
+    /// Those inside of a text.
+    pub fn all_in(text: &str) -> impl Iterator<Item = Self> {
+        const LEN: usize = PREFIX.len() + 32;
+        let places = text.match_indices(PREFIX);
+        places.filter_map(|(at, _)| Self::parse(text.get(at..at + LEN)?))
+    }
 }
 
 /// `erased:` and 32 hexadecimal digits.

@@ -66,9 +66,17 @@ impl Gathering {
         }
     }
 
+    pub fn key(&self) -> MessageKey {
+        self.key
+    }
+
     /// It has this event already.
     pub fn knows(&self, event: &SendEvent) -> bool {
         self.evidence.contains(event)
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = &SendEvent> + Clone {
+        self.evidence.events()
     }
 
     pub fn add<E>(&mut self, events: impl IntoIterator<Item = E>) -> Added

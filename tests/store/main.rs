@@ -5,6 +5,7 @@
 mod support;
 
 mod audit_settings;
+mod erasure;
 mod feed;
 mod hints;
 mod joined;

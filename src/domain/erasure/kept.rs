@@ -1,6 +1,6 @@
 //! What else is kept of a tenant, without anything of people who were erased.
 
-use super::Tombstones;
+use super::{Pseudonym, Tombstones};
 use crate::domain::{
     AdminChange, Mailbox, Setting,
     settings::{Called, Names, Property},
@@ -53,32 +53,51 @@ impl Tombstones {
         if self.is_empty() {
             return Erased::Unchanged;
         }
-        let is_named = |text: &String| self.named_in(text).is_some();
-        let is_called = |called: &Called| {
-            let also = called.also.iter().chain(&called.perhaps);
-            is_named(&called.name) || also.into_iter().any(is_named)
+        if self.subject_of(setting).is_some() {
+            return Erased::Gone;
+        }
+        let Setting::Mailbox(one) = setting else {
+            return Erased::Unchanged;
+        };
+        let mut erased = one.clone();
+        if let Property::Known(Names { names, .. }) = &mut erased.grant_send_on_behalf_to {
+            names.retain(|name| self.named_in(name).is_none());
+        }
+        if erased == *one {
+            Erased::Unchanged
+        } else {
+            Erased::Changed(Setting::Mailbox(erased))
+        }
+    }
+
+    /// The erased person whom a setting is of.
+    fn subject_of(&self, setting: &Setting) -> Option<Pseudonym> {
+        let called = |called: &Called| {
+            let mut names = called.also.iter().chain(&called.perhaps);
+            let by_name = self.named_in(&called.name);
+            by_name.or_else(|| names.find_map(|name| self.named_in(name)))
         };
         match setting {
-            Setting::Mailbox(one) if is_called(&one.called) => Erased::Gone,
-            Setting::Bypass(one) if is_called(&one.called) => Erased::Gone,
-            Setting::Permission(one) if is_named(&one.mailbox) || is_named(&one.trustee) => {
-                Erased::Gone
+            Setting::Mailbox(one) => called(&one.called),
+            Setting::Bypass(one) => called(&one.called),
+            Setting::Permission(one) => {
+                let mailbox = self.named_in(&one.mailbox);
+                mailbox.or_else(|| self.named_in(&one.trustee))
             }
-            Setting::Mailbox(one) => {
-                let mut erased = one.clone();
-                if let Property::Known(Names { names, .. }) = &mut erased.grant_send_on_behalf_to {
-                    names.retain(|name| !is_named(name));
-                }
-                if erased == *one {
-                    Erased::Unchanged
-                } else {
-                    Erased::Changed(Setting::Mailbox(erased))
-                }
-            }
-            Setting::Bypass(_) | Setting::Permission(_) | Setting::Organization(_) => {
-                Erased::Unchanged
-            }
+            Setting::Organization(_) => None,
         }
+    }
+
+    /// The erased person whom a setting names somewhere.
+    pub fn of_setting(&self, setting: &Setting) -> Option<Pseudonym> {
+        let in_list = || match setting {
+            Setting::Mailbox(one) => {
+                let list = one.grant_send_on_behalf_to.known()?;
+                list.names.iter().find_map(|name| self.named_in(name))
+            }
+            _ => None,
+        };
+        self.subject_of(setting).or_else(in_list)
     }
 
     /// An entry of the register: that of an erased person goes, of another one what is his.
