@@ -190,11 +190,7 @@ impl Prepared {
         names_one.then(|| Self {
             events,
             admin_changes,
-            sends: self.sends,
-            admin_records: self.admin_records,
-            quarantined: self.quarantined.clone(),
-            window: self.window.clone(),
-            receipt: self.receipt.clone(),
+            ..self.clone()
         })
     }
 }

@@ -5,6 +5,7 @@ use super::{
     directories::{learn, note_waiting},
     erased::{Whose, erase_batches, gather_erased, note_erased},
     now,
+    outdated::without_outdated,
     prepared::Prepared,
     reattribute::{Anew, Until, judge_anew},
     sides,
@@ -53,6 +54,7 @@ impl App {
         let before = self.directories.of_tx(tx).await?;
         let (before, batches) =
             erase_batches(&self.directories, tx, &mut tenant, before, batches).await?;
+        let batches = without_outdated(&tenant, batches, &mut receipts);
         let admin_new = store_admin_changes(tx, &batches, &mut receipts).await?;
         let directory = learn(tx, &mut tenant, Arc::clone(&before), all_events(&batches)).await?;
         let revision = tenant.revision.next();

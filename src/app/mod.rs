@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod check_audit_settings;
 pub mod coverage;
+pub mod delete_tenant;
 mod directories;
 pub mod erase_agent;
 mod erased;
@@ -28,6 +29,7 @@ pub mod list_tenants;
 pub mod lookup_attributions;
 mod merge;
 mod newest;
+mod outdated;
 mod page;
 mod prepared;
 pub mod put_mailboxes;
@@ -54,6 +56,7 @@ use crate::{
 };
 use admission::Admission;
 use coverage::Ledgers;
+use delete_tenant::check_not_deleted;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use findings::Judgements;
@@ -102,6 +105,8 @@ pub struct App {
     feed_readers: Semaphore,
     newest: Arc<Newest>,
     change_days: u32,
+    unjoined_send_days: u32,
+    delete_grace_days: u32,
     /// Summaries at a time: each keeps a connection of the store busy.
     summaries: Semaphore,
     secret: Arc<SecretCell>,
@@ -114,6 +119,10 @@ pub struct Limits {
     pub ingest_memory: usize,
     /// How long changes are kept for those who watch.
     pub change_days: u32,
+    /// How long private mail is kept.
+    pub unjoined_send_days: u32,
+    /// How long a deleted tenant can come back.
+    pub delete_grace_days: u32,
 }
 
 impl App {
@@ -152,6 +161,8 @@ impl App {
             feed_readers: Semaphore::new(watch_attributions::READERS),
             newest,
             change_days: limits.change_days,
+            unjoined_send_days: limits.unjoined_send_days,
+            delete_grace_days: limits.delete_grace_days,
             summaries: Semaphore::new(summarize_agents::AT_A_TIME),
             secret,
         }
@@ -183,7 +194,14 @@ impl App {
 
     /// Starts a write of this tenant. Writers of one tenant wait here for each other, not
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
+    /// A deleted tenant is refused.
     async fn begin(&self, id: TenantId) -> Result<Write> {
+        let write = self.begin_any(id).await?;
+        check_not_deleted(write.tenant())?;
+        Ok(write)
+    }
+
+    async fn begin_any(&self, id: TenantId) -> Result<Write> {
         self.secret().await?; // before the store's lock is taken: it may have to be read there
         self.scopes.ready().await?;
         let turns = self.turns.get_with(id, Arc::default);
@@ -212,6 +230,7 @@ impl App {
     async fn tenant(&self, id: TenantId, revision: Revision) -> Result<Tenant> {
         let tenant = self.store.tenant(id).await?;
         let tenant = tenant.ok_or(Error::TenantNotFound(id))?;
+        check_not_deleted(&tenant)?;
         at_least(revision, tenant.revision)?;
         Ok(tenant)
     }

@@ -23,7 +23,7 @@ const MAX_OPERATIONS: usize = 100;
 const OTHER_OPERATIONS: &str = "(other)";
 
 /// A batch, decoded and sorted by message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Prepared {
     pub(super) events: BTreeMap<MessageKey, (Option<MessageId>, Vec<Arc<SendEvent>>)>,
     pub(super) admin_changes: BTreeSet<AdminChange>,

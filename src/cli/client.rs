@@ -8,6 +8,7 @@ use super::{
 use crate::{
     config::{Config, DatabaseUrl},
     pb::{
+        admin_service_client::AdminServiceClient,
         attribution_service_client::AttributionServiceClient,
         coverage_service_client::CoverageServiceClient, ingest_service_client::IngestServiceClient,
         tenant_service_client::TenantServiceClient,
@@ -140,6 +141,10 @@ impl Api {
 
     pub fn tenants(&self) -> TenantServiceClient<Channel> {
         TenantServiceClient::new(self.channel.clone())
+    }
+
+    pub fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
     }
 
     pub fn ingest(&self) -> IngestServiceClient<Channel> {

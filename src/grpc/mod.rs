@@ -16,6 +16,7 @@
 //! | `layers.rs` | what stands before every service |
 //! | `health.rs` | `grpc.health.v1`, by what the store says |
 
+mod admin_service;
 mod attribution_service;
 mod attribution_stream;
 mod audit_settings;
@@ -40,6 +41,7 @@ mod watch;
 use crate::{
     app::{self, App},
     pb::{
+        admin_service_server::AdminServiceServer,
         attribution_service_server::AttributionServiceServer,
         coverage_service_server::CoverageServiceServer, ingest_service_server::IngestServiceServer,
         tenant_service_server::TenantServiceServer,
@@ -97,6 +99,9 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
     let coverage = CoverageServiceServer::new(handler.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let admin = AdminServiceServer::new(handler.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let attributions = AttributionServiceServer::new(handler)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -104,6 +109,7 @@ pub fn routes(app: &Arc<App>, health: health::Health, stopping: &CancellationTok
         .add_service(Reading::new(ingest, app.admission().clone()))
         .add_service(attributions)
         .add_service(coverage)
+        .add_service(admin)
         .add_service(health)
         .add_service(reflection().build_v1().expect("our own descriptors"))
         .add_service(reflection().build_v1alpha().expect("our own descriptors"))

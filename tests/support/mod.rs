@@ -320,6 +320,7 @@ pub async fn register(app: &App, tenant: TenantId) {
         tenant,
         display_name: "Contoso".into(),
         consented_at: time("2026-01-01T00:00:00Z"),
+        retention_days: None,
     })
     .await
     .expect("registered");
