@@ -28,3 +28,12 @@ CREATE TABLE erasure (
 
 -- Private mail, which is kept for a time only. The others cost nothing by it.
 CREATE INDEX attribution_private ON attribution (tenant_id, sent_at, message_key) WHERE NOT listed AND basis = 'SEND';
+
+-- A deleted tenant's rows are in the views until they are removed: who reads these sees that here.
+CREATE OR REPLACE VIEW tenant_v1 WITH (security_barrier) AS
+SELECT tenant_id, display_name, consented_at, revoked_at, revision, generation,
+       reattribute_after IS NOT NULL OR taught AS settling, deleted_at
+FROM tenant;
+
+COMMENT ON COLUMN tenant_v1.deleted_at IS 'Set where the tenant is deleted and its rows are about to be removed: pass it over';
+COMMENT ON COLUMN attribution_v1.candidates IS 'The people that the evidence names, sorted, one who was erased as a pseudonym (erased:…); of CONFLICT only, else NULL';

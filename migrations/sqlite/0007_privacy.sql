@@ -25,3 +25,14 @@ CREATE TABLE erasure (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX attribution_private ON attribution (tenant_id, sent_at, message_key) WHERE NOT listed AND basis = 'SEND';
+
+DROP VIEW tenant_v1;
+CREATE VIEW tenant_v1 AS
+SELECT lower(substr(hex(tenant_id), 1, 8) || '-' || substr(hex(tenant_id), 9, 4) || '-' || substr(hex(tenant_id), 13, 4) || '-' || substr(hex(tenant_id), 17, 4) || '-' || substr(hex(tenant_id), 21)) AS tenant_id,
+       display_name,
+       strftime('%Y-%m-%dT%H:%M:%S', consented_at / 1000000, 'unixepoch') || CASE WHEN consented_at % 1000000 = 0 THEN 'Z' ELSE printf('.%06dZ', consented_at % 1000000) END AS consented_at,
+       strftime('%Y-%m-%dT%H:%M:%S', revoked_at / 1000000, 'unixepoch') || CASE WHEN revoked_at % 1000000 = 0 THEN 'Z' ELSE printf('.%06dZ', revoked_at % 1000000) END AS revoked_at,
+       revision, generation,
+       reattribute_after IS NOT NULL OR taught AS settling,
+       strftime('%Y-%m-%dT%H:%M:%S', deleted_at / 1000000, 'unixepoch') || CASE WHEN deleted_at % 1000000 = 0 THEN 'Z' ELSE printf('.%06dZ', deleted_at % 1000000) END AS deleted_at
+FROM tenant;

@@ -270,12 +270,15 @@ impl Tombstones {
     /// be somebody else's. Tells what has to be stored.
     pub fn learn(&mut self, event: &SendEvent, directory: &Directory) -> Vec<Shown> {
         let mut shown = Vec::new();
-        if let Some(pseudonym) = self.actor(event) {
+        let is_mixed = |pseudonym: &Pseudonym| {
+            let mut accounts = event.account();
+            accounts.any(|account| self.is_of_another(&account, *pseudonym, directory))
+        };
+        let actor = self.actor(event);
+        if let Some(pseudonym) = actor.filter(|pseudonym| !is_mixed(pseudonym)) {
             for account in event.account() {
-                if !self.is_of_another(&account, pseudonym, directory) {
-                    let text = bare(&account);
-                    self.note(&mut shown, text, Some(account), pseudonym, true);
-                }
+                let text = bare(&account);
+                self.note(&mut shown, text, Some(account), pseudonym, true);
             }
             let own = event.owner.as_deref().filter(|_| is_own_log(event));
             for address in addresses(event).chain(own.filter(|own| has_domain(own))) {
@@ -310,6 +313,9 @@ impl Tombstones {
         pseudonym: Pseudonym,
         directory: &Directory,
     ) -> bool {
+        if self.identity(identity).is_some() {
+            return false;
+        }
         let has_one = self.kinds.contains(&(pseudonym, Kind::of(Some(identity))));
         directory.is_nobodys_own(identity) || has_one && directory.is_of_another(identity, self)
     }

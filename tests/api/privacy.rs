@@ -38,7 +38,10 @@ fn both(server_records: &[(u128, &str, &str, &str)]) -> Vec<u8> {
     blob(&records.collect::<Vec<_>>())
 }
 
-fn registration(consented_at: SystemTime, retention_days: Option<u32>) -> pb::RegisterTenantRequest {
+fn registration(
+    consented_at: SystemTime,
+    retention_days: Option<u32>,
+) -> pb::RegisterTenantRequest {
     pb::RegisterTenantRequest {
         tenant_id: TENANT.to_string(),
         display_name: String::new(),

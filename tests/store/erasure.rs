@@ -115,7 +115,8 @@ on_both_engines! {
             Record::mailbox_side(7, &sid(anna), "<5@x>", "2026-03-01T09:00:06"),
             named,
         ];
-        let content = [blob(&all), b"\n".to_vec(), broken.into_bytes()].concat();
+        let lines: Vec<String> = all.iter().map(Record::json).chain([broken]).collect();
+        let content = lines.join("\n").into_bytes();
         feed(&app, vec![content.clone()]).await;
         app.put_mailboxes(sentby::app::put_mailboxes::RegisterChange {
             tenant: TENANT,

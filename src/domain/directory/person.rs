@@ -33,8 +33,9 @@ impl Directory {
 
     /// It is known under a name that is not that of an erased person.
     pub fn is_of_another(&self, identity: &Identity<'_>, tombstones: &Tombstones) -> bool {
-        let current = self.lessons.current(identity);
-        current.is_some_and(|name| tombstones.surely(&name.address).is_none())
+        let mut own = self.lessons.own_names(identity, NamedBy::Owner).peekable();
+        let is_his = |address: &str| tombstones.surely(address).is_some();
+        own.peek().is_some() && !own.any(|name| is_his(&name.address))
     }
 
     /// Everything that leads to the same person as these.
@@ -71,7 +72,7 @@ impl Directory {
         }
     }
 
-    /// What is called so now; not what once was.
+    /// What is called so, now or before; not what a record mixes up with it.
     fn by_addresses(&self, (identities, addresses): &mut Known) {
         let is_sure = |address: &str| addresses.get(address) == Some(&true);
         let sure = addresses.iter().filter(|(_, is_sure)| **is_sure);
@@ -79,11 +80,11 @@ impl Directory {
         for (address, _) in sure {
             let called = self.lessons.accounts_named(address);
             let mailboxes = self.lessons.mailboxes_named(address, NamedBy::Owner);
-            let current = |identity: &&Identity<'static>| {
-                let current = self.lessons.current(identity);
-                current.is_some_and(|name| is_sure(&name.address))
+            let is_his = |identity: &&Identity<'static>| {
+                let mut own = self.lessons.own_names(identity, NamedBy::Owner);
+                own.any(|name| is_sure(&name.address))
             };
-            found.extend(called.iter().chain(mailboxes).filter(current).cloned());
+            found.extend(called.iter().chain(mailboxes).filter(is_his).cloned());
         }
         identities.extend(found);
     }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::domain::{
     AdminChange, Evidence, Mailbox, MailboxKind, Operation, Side, Timestamp, Verdict, attribute,
-    attribute::tests::event, directory::parse_address,
+    attribute::tests::{at, event},
+    directory::parse_address,
 };
 
 const ANNA: &str = "anna@contoso.com";
@@ -164,6 +165,7 @@ fn all_that_leads_to_the_person_is_his() {
             ..sent_by(1, ANNA, ANNA)
         },
         SendEvent {
+            time: at(3 * 3_600),
             user_key: Some("10032001266c162c".into()),
             ..sent_by(2, "anna.new@contoso.com", "anna.new@contoso.com")
         },
