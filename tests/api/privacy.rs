@@ -6,8 +6,10 @@ use crate::{
     support::{
         TENANT,
         records::{Record, blob},
+        redis::Redis,
     },
 };
+use sentby::config::CacheKind;
 use sentby::pb::{
     self, admin_service_client::AdminServiceClient, register_tenant_response::Outcome,
 };
@@ -220,11 +222,74 @@ on_both_engines! {
         assert_eq!(server.get("2@x").await.expect("stays").agent, ANNA);
         let erased = watched(&server).await.into_iter();
         let erased = erased.filter(|(kind, _, _)| *kind == pb::ChangeKind::Erased).count();
-        assert_eq!(erased, 2, "the two old ones");
+        assert_eq!(erased, 4, "two old ones: that they came, and that they went");
         let late = server.post(old).await.expect("ingested");
         let counts = late.counts.expect("counts");
         assert_eq!((counts.received, counts.ignored, counts.kept), (2, 2, 0));
         assert_eq!(server.get("1@x").await.expect_err("ignored").code(), Code::NotFound);
+        db.assert_gapless(TENANT).await;
+    }
+
+    /// Two servers that share a Redis: what is erased by one is so at the other at once, and what is
+    /// deleted too as soon as the other looks.
+    async fn a_shared_cache_forgets(db: TestDb) {
+        let Some(redis) = Redis::start().await else { return };
+        let mut db = db;
+        db.config.cache = CacheKind::parse(&redis.url()).expect("a URL");
+        let (one, other) = (TestServer::with_tenant(&db).await, TestServer::start(&db).await);
+        one.post(both(&[
+            (1, ANNA, "<1@x>", "2026-03-01T09:00:00"),
+            (2, BOB, "<2@x>", "2026-03-01T09:00:01"),
+        ])).await.expect("ingested");
+        assert_eq!(other.get("1@x").await.expect("found").agent, ANNA);
+        let hits = redis.hits().await;
+        assert_eq!(other.get("1@x").await.expect("found").agent, ANNA);
+        assert!(redis.hits().await > hits, "from Redis");
+        erase(&one, ANNA).await.expect("erased");
+        for server in [&one, &other] {
+            let erased = server.get("1@x").await.expect("found");
+            assert_eq!((erased.verdict(), erased.agent.as_str()), (pb::Verdict::Erased, ""));
+            assert_eq!(server.get("2@x").await.expect("found").agent, BOB);
+        }
+        for key in redis.keys().await {
+            let value = format!("{:?}", redis.ask(&[b"GET", &key]).await).to_lowercase();
+            assert!(!value.contains("anna"), "{value}");
+        }
+        let delete = pb::DeleteTenantRequest { tenant_id: TENANT.to_string() };
+        one.tenants().delete_tenant(delete).await.expect("deleted");
+        let gone = one.get("2@x").await.expect_err("deleted");
+        assert_eq!(reason(&gone), (Code::FailedPrecondition, "TENANT_DELETED".into()));
+    }
+
+    /// Batches and a DeleteTenant at once: from its OK on nothing is committed any more.
+    async fn nothing_is_committed_after_a_delete(db: TestDb) {
+        let server = TestServer::with_tenant(&db).await;
+        let delete = pb::DeleteTenantRequest { tenant_id: TENANT.to_string() };
+        let mut tenants = server.tenants();
+        let ingesting = async {
+            let mut refused = 0;
+            for n in 0..2_000_u128 {
+                let id = format!("<{n}@x>");
+                let content = both(&[(n, ANNA, &id, "2026-03-01T09:00:00")]);
+                if let Err(error) = server.post(content).await {
+                    assert_eq!(reason(&error).1, "TENANT_DELETED");
+                    refused += 1;
+                    if refused == 5 {
+                        break;
+                    }
+                }
+            }
+            refused
+        };
+        let revision = "SELECT revision FROM tenant WHERE tenant_id = $1";
+        let deleting = async {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            tenants.delete_tenant(delete).await.expect("deleted");
+            db.number(revision, TENANT).await
+        };
+        let (refused, at_ok) = tokio::join!(ingesting, deleting);
+        assert!(refused > 0, "some came after it");
+        assert_eq!(db.number(revision, TENANT).await, at_ok);
         db.assert_gapless(TENANT).await;
     }
 }

@@ -76,65 +76,60 @@ pub(in crate::store) const QUARANTINE_COPIES: &str = "SELECT tenant_id, digest, 
 pub(in crate::store) const REMOVE_QUARANTINED_COPY: &str =
     "UPDATE quarantine SET bytes = NULL WHERE tenant_id = $1 AND digest = $2";
 
-/// Messages `$which` that were sent before `$2`, at most `$3`, the oldest first.
-macro_rules! remove_outdated {
+/// At most `$3` messages `$which` that were sent before `$2`, the oldest first.
+macro_rules! outdated {
     ($which:literal) => {
         concat!(
-            "DELETE FROM attribution WHERE tenant_id = $1 AND message_key IN (\
-             SELECT message_key FROM attribution WHERE tenant_id = $1 AND ",
+            "SELECT message_key FROM attribution WHERE tenant_id = $1 AND ",
             $which,
-            " AND sent_at < $2 ORDER BY sent_at, message_key LIMIT $3) RETURNING message_key"
+            " AND sent_at < $2 ORDER BY sent_at, message_key LIMIT $3"
         )
     };
 }
 
 /// By `attribution_private`.
-pub(in crate::store) const REMOVE_PRIVATE: &str = remove_outdated!("NOT listed AND basis = 'SEND'");
+pub(in crate::store) const OUTDATED_PRIVATE: &str = outdated!("NOT listed AND basis = 'SEND'");
 /// By `attribution_by_time`.
-pub(in crate::store) const REMOVE_LISTED: &str = remove_outdated!("listed");
-/// By primary key: reads all of the tenant, for attempts that failed are few.
-pub(in crate::store) const REMOVE_UNLISTED: &str = remove_outdated!("NOT listed");
+pub(in crate::store) const OUTDATED_LISTED: &str = outdated!("listed");
+/// Reads all of the tenant, for attempts that failed are few; now and then.
+pub(in crate::store) const OUTDATED_UNLISTED: &str = outdated!("NOT listed");
 
-pub(in crate::store) const REMOVE_WAITING: &str =
-    "DELETE FROM waiting WHERE tenant_id = $1 AND message_key = $2";
-
-/// At most `$2` rows, by the rest of the primary key.
-macro_rules! purge {
-    ($table:literal, $key:literal) => {
-        (
+/// Messages, and what they wait for. By primary key and by `waiting_by_message`.
+macro_rules! remove_messages {
+    ($table:literal, $in_keys:literal) => {
+        concat!(
+            "DELETE FROM ",
             $table,
-            concat!(
-                "DELETE FROM ",
-                $table,
-                " WHERE tenant_id = $1 AND (",
-                $key,
-                ") IN (SELECT ",
-                $key,
-                " FROM ",
-                $table,
-                " WHERE tenant_id = $1 LIMIT $2)"
-            ),
+            " WHERE tenant_id = $1 AND message_key ",
+            $in_keys
         )
     };
 }
 
-/// Every table with rows of tenants; a test holds that none is missing. Tombstones are last: until
+/// For each table with rows of tenants, by the rest of its primary key. Tombstones are last: until
 /// then nothing comes back.
-pub(in crate::store) const PURGE: [(&str, &str); 14] = [
-    purge!("attribution", "message_key"),
-    purge!("waiting", "identity, message_key"),
-    purge!("change", "revision"),
-    purge!("lesson", "identity, address, named_by"),
-    purge!("mailbox", "address"),
-    purge!("admin_change", "record_id, digest"),
-    purge!("quarantine", "digest"),
-    purge!("audit_batch", "batch_id"),
-    purge!("coverage_window", "source, clock, settled_days, start_at"),
-    purge!("coverage_failure", "failure_id"),
-    purge!("side_seen", "mailbox, agent, side"),
-    purge!("audit_setting", "kind, subject, shape"),
-    purge!("erasure", "pseudonym"),
-    purge!("tombstone", "mark"),
-];
+macro_rules! purges {
+    ($purge:ident) => {
+        &[
+            $purge!("attribution", "message_key"),
+            $purge!("waiting", "identity, message_key"),
+            $purge!("change", "revision"),
+            $purge!("lesson", "identity, address, named_by"),
+            $purge!("mailbox", "address"),
+            $purge!("admin_change", "record_id, digest"),
+            $purge!("quarantine", "digest"),
+            $purge!("audit_batch", "batch_id"),
+            $purge!("coverage_window", "source, clock, settled_days, start_at"),
+            $purge!("coverage_failure", "failure_id"),
+            $purge!("side_seen", "mailbox, agent, side"),
+            $purge!("audit_setting", "kind, subject, shape"),
+            $purge!("erasure", "pseudonym"),
+            $purge!("tombstone", "mark"),
+        ]
+    };
+}
+
+pub(in crate::store) use {purges, remove_messages};
+
 pub(in crate::store) const PURGE_LAG: &str = "DELETE FROM lag WHERE tenant_id = $1";
 pub(in crate::store) const PURGE_TENANT: &str = "DELETE FROM tenant WHERE tenant_id = $1";

@@ -239,29 +239,32 @@ where
         limit: u32,
     ) -> Result<Vec<MessageKey>> {
         let statement = match what {
-            Outdated::Private => queries::REMOVE_PRIVATE,
-            Outdated::Listed => queries::REMOVE_LISTED,
-            Outdated::Unlisted => queries::REMOVE_UNLISTED,
+            Outdated::Private => queries::OUTDATED_PRIVATE,
+            Outdated::Listed => queries::OUTDATED_LISTED,
+            Outdated::Unlisted => queries::OUTDATED_UNLISTED,
         };
-        let removed: Vec<(Uuid,)> = query_as(statement)
+        let rows: Vec<(Uuid,)> = query_as(statement)
             .bind(self.tenant.id.0) // $1
             .bind(Micros::from(time)) // $2
             .bind(i64::from(limit)) // $3
             .fetch_all(&mut *self.tx)
             .await?;
-        for (key,) in &removed {
-            query(queries::REMOVE_WAITING)
-                .bind(self.tenant.id.0)
-                .bind(*key)
-                .execute(&mut *self.tx)
-                .await?;
+        let keys: Vec<MessageKey> = rows.into_iter().map(|(key,)| MessageKey(key)).collect();
+        if !keys.is_empty() {
+            for statement in E::REMOVE_MESSAGES {
+                query(statement)
+                    .bind(self.tenant.id.0)
+                    .bind(E::keys(&keys))
+                    .execute(&mut *self.tx)
+                    .await?;
+            }
         }
-        Ok(removed.into_iter().map(|(key,)| MessageKey(key)).collect())
+        Ok(keys)
     }
 
     async fn purge(&mut self, limit: u32) -> Result<u64> {
-        for (_, statement) in queries::PURGE {
-            let done = query(statement)
+        for statement in E::PURGE {
+            let done = query(*statement)
                 .bind(self.tenant.id.0)
                 .bind(i64::from(limit))
                 .execute(&mut *self.tx)
