@@ -56,7 +56,7 @@ async fn watched(server: &TestServer) -> Vec<(pb::ChangeKind, pb::Verdict, Strin
     let request = pb::WatchAttributionsRequest {
         positions: vec![pb::WatchPosition {
             tenant_id: TENANT.to_string(),
-            start: None,
+            ..Default::default()
         }],
         ..Default::default()
     };
