@@ -85,6 +85,15 @@
 //! `app/findings.rs` gathers all that a tenant is judged by and judges it, once a revision:
 //! [`domain::findings()`], again a pure function of sets. `app/list_findings.rs` pages it.
 //!
+//! # What goes again
+//!
+//! A person who is erased (`app/erase_agent.rs`) becomes a pseudonym: [`domain::erasure`], a pure
+//! function of an event and of keyed hashes, is applied to what comes in (`app/erased.rs`) and to what
+//! is stored, which goes the way of a changed directory; the other tables are swept behind it
+//! (`app/sweep.rs`). A deleted tenant is refused under its lock and purged later
+//! (`app/delete_tenant.rs`), and messages that were kept long enough go as revisions like any other
+//! (`app/outdated.rs`).
+//!
 //! # What it tells of itself
 //!
 //! Whatever goes through [`grpc`] is a call (`grpc/observe.rs`): it has an id, is counted and timed,

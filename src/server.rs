@@ -93,6 +93,8 @@ pub async fn open(config: &Config) -> Result<Arc<App>, OpenError> {
         ingest_memory: config.ingest_memory,
         change_days: config.change_days,
         connections: config.max_connections,
+        unjoined_send_days: config.unjoined_send_days,
+        delete_grace_days: config.delete_grace_days,
     };
     let app = App::new(store, cache, secret, limits);
     let app = Arc::new(app.with_settings(config.effective()));
@@ -333,6 +335,14 @@ async fn resume(app: &Arc<App>) {
         let resumed = app.detached(|app| async move { app.resume_reattribution().await });
         if let Err(error) = resumed.await {
             tracing::warn!(%error, "cannot look for changed directories yet");
+        }
+        let erased = app.detached(|app| async move { app.resume_erasures().await });
+        if let Err(error) = erased.await {
+            tracing::warn!(%error, "cannot look for erased people yet");
+        }
+        let purged = app.detached(|app| async move { app.resume_purges().await });
+        if let Err(error) = purged.await {
+            tracing::warn!(%error, "cannot look for deleted tenants yet");
         }
         let _ = tokio::time::timeout(RESUME, app.unsettled()).await;
     }

@@ -137,9 +137,16 @@ impl App {
         let mut tx = self.begin(ready.tenant).await?;
         check_consent(tx.tenant())?;
         let mut tenant = tx.tenant().clone();
+        let directory = self.directories.of_tx(&mut *tx).await?;
+        let tombstones = directory.tombstones();
         let (settings, without_room) = with_room(&mut *tx, &ready.settings).await?;
+        let settings = settings.into_iter();
+        let settings = settings.filter_map(|one| tombstones.erase_setting(&one).or(one));
+        let settings: Vec<Setting> = settings.collect();
         let changed = tx.put_settings(&settings).await? > 0;
-        let new = tx.put_admin_changes(&ready.changes).await?;
+        let changes = ready.changes.iter();
+        let changes = changes.filter_map(|one| tombstones.erase_change(one).or(one.clone()));
+        let new = tx.put_admin_changes(&changes.collect::<Vec<_>>()).await?;
         let changed = changed || !new.is_empty();
         if changed && !ready.validate_only {
             tenant.revision = tenant.revision.next();

@@ -1,6 +1,6 @@
 //! What is covered, as answers need it: read where something is missing, and kept for a moment.
 
-use super::{App, Error, Result, at_least, now};
+use super::{App, Result, at_least, delete_tenant::found, now};
 use crate::{
     cache::Known,
     domain::{Absence, Coverage, Gap, MessageKey, Revision, TenantId, TimeRange, Timestamp},
@@ -121,7 +121,7 @@ impl App {
         }
         let read_at = Instant::now();
         let covered = self.store.covered(tenant).await?;
-        let covered = covered.ok_or(Error::TenantNotFound(tenant))?;
+        let covered = found(&*self.store, tenant, covered).await?;
         at_least(revision, covered.as_of)?;
         let lag = self.store.lag(tenant).await?;
         let periods = covered.value.into_iter();

@@ -1,8 +1,11 @@
 //! Directories of tenants, kept between calls: every write and every range needs one.
 
-use super::Result;
+use super::{Result, secret::SecretCell};
 use crate::{
-    domain::{Directory, Generation, Lesson, Message, MessageKey, SendEvent, Tenant, TenantId},
+    domain::{
+        Directory, Generation, Lesson, Mailbox, Message, MessageKey, SendEvent, Tenant, TenantId,
+        Tombstone, Tombstones,
+    },
     store::{Store, Tx},
 };
 use moka::sync::Cache;
@@ -19,7 +22,10 @@ const CAPACITY: u64 = 1_000_000;
 /// older than that row. A reader may file a newer register under the version that it read
 /// just before; a writer cannot come across that, because it holds the tenant's lock.
 #[derive(Debug)]
-pub(super) struct Directories(Cache<TenantId, Filed>);
+pub(super) struct Directories {
+    known: Cache<TenantId, Filed>,
+    secret: Arc<SecretCell>,
+}
 
 #[derive(Clone, Debug)]
 struct Filed {
@@ -28,30 +34,49 @@ struct Filed {
     directory: Arc<Directory>,
 }
 
-impl Default for Directories {
-    fn default() -> Self {
+impl Directories {
+    pub(super) fn new(secret: Arc<SecretCell>) -> Self {
         let weight = |_: &TenantId, filed: &Filed| {
             u32::try_from(filed.directory.len() + 10).unwrap_or(u32::MAX)
         };
-        Self(
-            Cache::builder()
-                .max_capacity(CAPACITY)
-                .weigher(weight)
-                .build(),
-        )
+        let known = Cache::builder().max_capacity(CAPACITY).weigher(weight);
+        Self {
+            known: known.build(),
+            secret,
+        }
     }
-}
 
-impl Directories {
     /// As stored, under the tenant's lock.
     pub(super) async fn of_tx(&self, tx: &mut dyn Tx) -> Result<Arc<Directory>> {
         if let Some(directory) = self.filed(tx.tenant()) {
             return Ok(directory);
         }
-        let mailboxes = tx.mailboxes().await?;
-        let directory = Arc::new(Directory::new(mailboxes, tx.lessons().await?));
+        let directory = self.read(tx).await?;
         self.keep(tx.tenant(), Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// The same, whatever is known of it.
+    pub(super) async fn read(&self, tx: &mut dyn Tx) -> Result<Arc<Directory>> {
+        let (tenant, mailboxes) = (tx.tenant().id, tx.mailboxes().await?);
+        let (lessons, tombstones) = (tx.lessons().await?, tx.tombstones().await?);
+        self.build(tenant, mailboxes, lessons, tombstones).await
+    }
+
+    async fn build(
+        &self,
+        tenant: TenantId,
+        mailboxes: Vec<Mailbox>,
+        lessons: Vec<Lesson>,
+        tombstones: Vec<Tombstone>,
+    ) -> Result<Arc<Directory>> {
+        let directory = Directory::new(mailboxes, lessons);
+        if tombstones.is_empty() {
+            return Ok(Arc::new(directory));
+        }
+        let key = self.secret.get().await?.tombstone_key(tenant);
+        let tombstones = Tombstones::new(key, tombstones);
+        Ok(Arc::new(directory.with_tombstones(tombstones)))
     }
 
     pub(super) async fn of_tenant(
@@ -63,13 +88,16 @@ impl Directories {
             return Ok(directory);
         }
         let mailboxes = store.mailboxes(tenant.id, "", u32::MAX).await?;
-        let directory = Arc::new(Directory::new(mailboxes, store.lessons(tenant.id).await?));
+        let lessons = store.lessons(tenant.id).await?;
+        let tombstones = store.tombstones(tenant.id).await?;
+        let directory = self.build(tenant.id, mailboxes, lessons, tombstones);
+        let directory = directory.await?;
         self.keep(tenant, Arc::clone(&directory));
         Ok(directory)
     }
 
     fn filed(&self, tenant: &Tenant) -> Option<Arc<Directory>> {
-        let filed = self.0.get(&tenant.id)?;
+        let filed = self.known.get(&tenant.id)?;
         let is_of = (filed.generation, filed.version);
         (is_of == (tenant.generation, tenant.directory_version)).then_some(filed.directory)
     }
@@ -84,8 +112,12 @@ impl Directories {
         // a slow reader must not take the newer one from everybody
         let is_late =
             |known: &Filed| known.generation == new.generation && known.version > new.version;
-        if !self.0.get(&tenant.id).is_some_and(|known| is_late(&known)) {
-            self.0.insert(tenant.id, new);
+        if !self
+            .known
+            .get(&tenant.id)
+            .is_some_and(|known| is_late(&known))
+        {
+            self.known.insert(tenant.id, new);
         }
     }
 }
@@ -167,16 +199,20 @@ mod tests {
             reattribute_after: None,
             taught: false,
             readiness: Readiness::default(),
+            deletion: None,
+            retention_days: 0,
         }
     }
 
     #[test]
     fn a_tenant_has_one_directory_and_only_for_its_version() {
-        let directories = Directories::default();
+        let store = crate::store::open_sqlite(std::path::Path::new("never-opened.db"));
+        let secret = SecretCell::new(store, Some([7; 32]));
+        let directories = Directories::new(Arc::new(secret));
         for (generation, version) in [(7, 0), (7, 1), (7, 3), (7, 2), (8, 0)] {
             directories.keep(&tenant(generation, version), Arc::default());
-            directories.0.run_pending_tasks();
-            assert_eq!(directories.0.entry_count(), 1);
+            directories.known.run_pending_tasks();
+            assert_eq!(directories.known.entry_count(), 1);
             let is_late = (generation, version) == (7, 2);
             let filed = directories.filed(&tenant(generation, version));
             assert_eq!(filed.is_none(), is_late, "{generation} {version}");

@@ -92,6 +92,20 @@ pub enum Error {
     TooManyStreams { max: usize },
     #[error("{0}")]
     PositionRefused(Box<RefusedPosition>),
+    #[error(
+        "the identifier is that of a mailbox that is nobody's own, which no person is: remove it \
+         from the register (PutMailboxes) if that is wrong"
+    )]
+    NotAPersonsOwn,
+    #[error(
+        "the tenant was deleted at {deleted_at}: it is neither read nor written. Until \
+         {delete_after} it comes back with RegisterTenant and a later consented_at; then its data \
+         are removed, and once GetTenant knows it no more it can be registered anew"
+    )]
+    TenantDeleted {
+        deleted_at: Timestamp,
+        delete_after: Timestamp,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What is wrong is in the log.

@@ -1,5 +1,5 @@
-//! What is kept for a time only: receipts, quarantined records, changes, failures of windows; and
-//! what is bounded in number: covered periods.
+//! What is kept for a time only: receipts, quarantined records, changes, failures of windows, some
+//! messages; and what is bounded in number: covered periods.
 
 use super::{App, Result, now};
 use crate::{
@@ -40,6 +40,9 @@ impl App {
                     self.expire_of(tenant.id, what).await?;
                 }
                 self.store.trim_covered(tenant.id, KEEP_PERIODS).await?;
+                if tenant.deletion.is_none() {
+                    self.remove_outdated(tenant).await?;
+                }
             }
             after = tenants.last().map(|tenant| tenant.id);
             if tenants.len() < PAGE as usize {

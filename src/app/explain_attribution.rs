@@ -1,6 +1,6 @@
 //! ExplainAttribution: one message with its evidence and the rule that was applied.
 
-use super::{App, Error, Result, at_least};
+use super::{App, Error, Result, at_least, delete_tenant::found};
 use crate::domain::{
     ActorKind, Attribution, Finding, Message, MessageKey, Revision, SendEvent, TenantId,
     attribute::{decide, judge},
@@ -40,7 +40,7 @@ impl App {
         let tenant = self.tenant(id, revision).await?;
         let directory = self.directories.of_tenant(&*self.store, &tenant).await?;
         let snapshot = self.store.message(id, key).await?;
-        let snapshot = snapshot.ok_or(Error::TenantNotFound(id))?;
+        let snapshot = found(&*self.store, id, snapshot).await?;
         at_least(revision, snapshot.as_of)?;
         let message = snapshot.value.ok_or(Error::NoEvidenceYet)?;
         let judged = judge(&message.evidence, &directory);

@@ -1,6 +1,6 @@
 //! The change feed of one tenant: a stretch of it at a time, and positions that others hold.
 
-use super::{App, Error, Result, secret::Query};
+use super::{App, Error, Result, delete_tenant::found, secret::Query};
 use crate::{
     domain::{
         Answer, Change, ChangeKind, Commit, FeedPosition, Generation, MessageKey, Revision,
@@ -99,7 +99,7 @@ impl App {
             .await
             .map_err(|e| Error::bug(&e))?;
         let commits = self.store.commits(tenant, at.revision, READ).await?;
-        let commits = commits.ok_or(Error::TenantNotFound(tenant))?;
+        let commits = found(&*self.store, tenant, commits).await?;
         if commits.generation != generation {
             return Err(self.refuse(tenant, FeedRefusal::OtherGeneration).await);
         }
@@ -149,7 +149,7 @@ impl App {
             return Ok(HashMap::new());
         }
         let answers = self.store.answers(tenant, &keys).await?;
-        let answers = answers.ok_or(Error::TenantNotFound(tenant))?;
+        let answers = found(&*self.store, tenant, answers).await?;
         if answers.generation != generation {
             return Err(self.refuse(tenant, FeedRefusal::OtherGeneration).await);
         }
@@ -175,7 +175,7 @@ impl App {
             .store
             .commits(tenant, Revision::default(), first)
             .await?;
-        let kept = kept.ok_or(Error::TenantNotFound(tenant))?;
+        let kept = found(&*self.store, tenant, kept).await?;
         let oldest = kept.value.first().map(|commit| commit.revision.before());
         let oldest = oldest.unwrap_or(kept.as_of);
         let position = FeedPosition::behind(oldest);

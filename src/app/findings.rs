@@ -1,6 +1,6 @@
 //! What is wrong with a tenant's audit set-up: gathered, judged, and kept until something changes.
 
-use super::{App, Error, Result, compute, now};
+use super::{App, Error, Result, compute, delete_tenant::found, now};
 use crate::{
     domain::{
         AdminChange, Finding, Generation, Mailbox, Revision, Settings, Side, Tenant, TenantId,
@@ -79,6 +79,11 @@ impl Default for Judgements {
 }
 
 impl Judgements {
+    /// After something went that no revision tells of.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        self.known.invalidate(&tenant);
+    }
+
     fn get(&self, tenant: TenantId, stamp: &Stamp) -> Option<Arc<Judged>> {
         let judged = self.known.get(&tenant)?;
         (judged.stamp == *stamp && judged.judged_at.elapsed() < LIFE).then_some(judged)
@@ -135,7 +140,7 @@ impl App {
         let directory = self.directories.of_tenant(&**store, tenant).await?;
         let senders = compute(nobody.len(), move || senders(&nobody, &directory)).await?;
         let covered = store.covered(id).await?;
-        let covered = covered.ok_or(Error::TenantNotFound(id))?.value;
+        let covered = found(&*self.store, id, covered).await?.value;
         Ok(Known {
             settings: store.settings(id).await?.into_iter().collect(),
             changes: store.admin_changes(id, CHANGES).await?,

@@ -1,6 +1,6 @@
 //! GetCoverage.
 
-use super::{App, Error, Result, at_least, coverage::gaps_of, now};
+use super::{App, Result, at_least, coverage::gaps_of, delete_tenant::found, now};
 use crate::{
     domain::{
         Clock, Coverage, Gap, Intervals, Lag, Revision, TenantId, TimeRange, Timestamp,
@@ -62,7 +62,7 @@ impl App {
         revision: Revision,
     ) -> Result<CoverageReport> {
         let covered = self.store.covered(tenant).await?;
-        let covered = covered.ok_or(Error::TenantNotFound(tenant))?;
+        let covered = found(&*self.store, tenant, covered).await?;
         at_least(revision, covered.as_of)?;
         let lag = self.store.lag(tenant).await?;
         let failures = self.store.last_failures(tenant, MAX_FAILURES).await?;

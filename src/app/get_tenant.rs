@@ -1,11 +1,15 @@
 //! GetTenant.
 
-use super::{App, Result, now};
+use super::{App, Error, Result, at_least, now};
 use crate::domain::{Revision, Tenant, TenantId, TimeRange};
 
 impl App {
+    /// Also of one that is deleted.
     pub async fn get_tenant(&self, id: TenantId, revision: Revision) -> Result<Tenant> {
-        self.tenant(id, revision).await
+        let tenant = self.store.tenant(id).await?;
+        let tenant = tenant.ok_or(Error::TenantNotFound(id))?;
+        at_least(revision, tenant.revision)?;
+        Ok(tenant)
     }
 
     /// The send times of the tenant that are complete.

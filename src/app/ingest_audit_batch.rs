@@ -4,6 +4,7 @@ pub use super::prepared::MAX_RECORDS;
 use super::{
     App, Error, Result,
     admission::Admitted,
+    outdated::without_outdated,
     prepared::{Prepared, prepare},
     receipt::Label,
     rounds::Ready,
@@ -115,12 +116,17 @@ impl App {
     async fn validate(&self, id: TenantId, prepared: Prepared) -> Result<Ingested> {
         let tenant = self.tenant(id, Revision::default()).await?;
         check_consent(&tenant)?;
-        let mut receipt = prepared.receipt;
+        let mut receipts = [prepared.receipt.clone()];
+        let kept = without_outdated(&tenant, vec![Arc::new(prepared)], &mut receipts);
+        let [mut receipt] = receipts;
+        let Some(prepared) = kept.into_iter().next() else {
+            return Err(Error::Bug("a batch was lost".into()));
+        };
         let admin_new = prepared.admin_changes.len() as u64;
         receipt.kept += admin_new;
         receipt.repeated += prepared.admin_records - admin_new;
-        for (_, events) in prepared.events.into_values() {
-            let added = Evidence::default().add(events);
+        for (_, events) in prepared.events.values() {
+            let added = Evidence::default().add(events.iter().map(Arc::clone));
             receipt.kept += added.new;
             receipt.repeated += added.repeated;
         }

@@ -1,6 +1,6 @@
 //! LookupAttributions: many messages at once, through the cache.
 
-use super::{App, Error, Result, at_least, scopes::Scopes};
+use super::{App, Error, Result, at_least, delete_tenant::found, scopes::Scopes};
 use crate::{
     cache::{Cache, Cached, Known, Source},
     domain::{Answer, Message, MessageKey, Revision, Tenant, TenantId},
@@ -74,11 +74,21 @@ impl App {
         set.instrument(tracing::debug_span!("cache set")).await;
     }
 
+    /// The same of messages that were deleted.
+    pub(super) async fn cache_absent(&self, tenant: &Tenant, keys: &[MessageKey]) {
+        if let Ok(scope) = self.scopes.see(tenant.id, tenant.generation).await {
+            let absent = |key: &MessageKey| (*key, cached(tenant.revision, None));
+            self.cache
+                .set(&scope, keys.iter().map(absent).collect())
+                .await;
+        }
+    }
+
     /// The same for a batch that was committed before and is acknowledged again: whoever wrote
     /// it may have died before others could see it in a cache that they share.
     pub(super) async fn cache_again(&self, tenant: TenantId, keys: &[MessageKey]) -> Result<()> {
         let snapshot = self.store.answers(tenant, keys).await?;
-        let snapshot = snapshot.ok_or(Error::TenantNotFound(tenant))?;
+        let snapshot = found(&*self.store, tenant, snapshot).await?;
         let scope = self.scopes.see(tenant, snapshot.generation).await?;
         let value = |answer: Answer| (answer.key, cached(snapshot.as_of, Some(answer)));
         let values = snapshot.value.into_iter().map(value);
@@ -130,7 +140,7 @@ impl Source for StoredAnswers {
     async fn read(&self, tenant: &TenantId, keys: &[MessageKey]) -> Result<Vec<Cached>> {
         let before = self.scopes.newest(*tenant);
         let snapshot = self.store.answers(*tenant, keys).await?;
-        let snapshot = snapshot.ok_or(Error::TenantNotFound(*tenant))?;
+        let snapshot = found(&*self.store, *tenant, snapshot).await?;
         let now = TenantRevision {
             tenant: *tenant,
             generation: snapshot.generation,

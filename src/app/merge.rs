@@ -3,7 +3,9 @@
 use super::{
     App, Result, Write, compute,
     directories::{learn, note_waiting},
+    erased::{Whose, erase_batches, gather_erased, note_erased},
     now,
+    outdated::without_outdated,
     prepared::Prepared,
     reattribute::{Anew, Until, judge_anew},
     sides,
@@ -49,20 +51,23 @@ impl App {
     ) -> Result<Merged> {
         let mut tenant = tx.tenant().clone();
         let mut receipts: Vec<Receipt> = batches.iter().map(|b| b.receipt.clone()).collect();
-        let admin_new = store_admin_changes(tx, &batches, &mut receipts).await?;
-
         let before = self.directories.of_tx(tx).await?;
+        let (before, batches) =
+            erase_batches(&self.directories, tx, &mut tenant, before, batches).await?;
+        let batches = without_outdated(&tenant, batches, &mut receipts);
+        let admin_new = store_admin_changes(tx, &batches, &mut receipts).await?;
         let directory = learn(tx, &mut tenant, Arc::clone(&before), all_events(&batches)).await?;
         let revision = tenant.revision.next();
         let received_at = now();
         let mut rows = read_and_merge(tx, &batches, &directory, revision, received_at).await?;
         rows.write(tx).await?;
+        note_erased(tx, &rows.erased, true).await?;
         note_lag(tx, &rows.lag).await?;
         let covers_more = note_windows(tx, &batches, received_at).await?;
         note_waiting(tx, &directory, &rows.dirty).await?;
 
         // most often these are all that a lesson touches
-        let anew = judge_anew(tx, &mut tenant, directory, revision).await?;
+        let anew = judge_anew(&self.directories, tx, &mut tenant, directory, revision).await?;
         let directory = rows.add(anew);
 
         let sides = self.sides.news(&tenant, std::mem::take(&mut rows.sides));
@@ -147,6 +152,8 @@ struct Rows {
     lag: Lag,
     /// Which sides the new and the dirty ones have.
     sides: Vec<SideSeen>,
+    /// Stored ones that had something of an erased person.
+    erased: Whose,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -211,6 +218,8 @@ async fn read_and_merge(
     let (batches, directory) = (batches.to_vec(), Arc::clone(directory));
     compute(keys.len(), move || {
         let mut rows = Rows::default();
+        let (stored, erased) = gather_erased(stored, directory.tombstones());
+        rows.erased = erased;
         let messages = gather(stored, &batches, received_at, &mut rows);
         judge(messages, rows, &directory, revision)
     })
@@ -219,12 +228,12 @@ async fn read_and_merge(
 
 /// All evidence of the messages. `rows` notes of each batch what of it was new.
 fn gather(
-    stored: Vec<Message>,
+    stored: Vec<Gathering>,
     batches: &[Arc<Prepared>],
     received_at: Timestamp,
     rows: &mut Rows,
 ) -> BTreeMap<MessageKey, Gathering> {
-    let stored = stored.into_iter().map(|m| (m.key, Gathering::from(m)));
+    let stored = stored.into_iter().map(|m| (m.key(), m));
     let mut messages: BTreeMap<MessageKey, Gathering> = stored.collect();
     let mut lag = Lag::default();
     let add = |batch: &Arc<Prepared>| {

@@ -8,7 +8,10 @@ pub mod admission;
 pub mod check_audit_settings;
 mod counted;
 pub mod coverage;
+pub mod delete_tenant;
 mod directories;
+pub mod erase_agent;
+mod erased;
 mod error;
 pub mod expire;
 pub mod explain_attribution;
@@ -29,6 +32,7 @@ pub mod list_tenants;
 pub mod lookup_attributions;
 mod merge;
 mod newest;
+mod outdated;
 mod page;
 pub mod places;
 mod prepared;
@@ -47,6 +51,7 @@ mod sides;
 pub mod stream_attributions;
 pub mod summarize_agents;
 pub mod survey;
+mod sweep;
 pub mod watch_attributions;
 mod windows;
 
@@ -58,6 +63,7 @@ use crate::{
 };
 use admission::Admission;
 use coverage::Ledgers;
+use delete_tenant::check_not_deleted;
 use directories::Directories;
 pub use error::{Error, FieldError, Result};
 use findings::Judgements;
@@ -126,6 +132,10 @@ pub struct Limits {
     pub change_days: u32,
     /// Connections of callers at a time.
     pub connections: usize,
+    /// How long private mail is kept.
+    pub unjoined_send_days: u32,
+    /// How long a deleted tenant can come back.
+    pub delete_grace_days: u32,
 }
 
 impl App {
@@ -155,7 +165,7 @@ impl App {
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
             places: Places::default(),
-            directories: Directories::default(),
+            directories: Directories::new(Arc::clone(&secret)),
             ledgers: Ledgers::default(),
             judgements: Judgements::default(),
             sides: Sides::default(),
@@ -217,8 +227,16 @@ impl App {
 
     /// Starts a write of this tenant. Writers of one tenant wait here for each other, not
     /// each with a connection of the store, so that one busy tenant leaves the others theirs.
+    /// A deleted tenant is refused.
     async fn begin(&self, id: TenantId) -> Result<Write> {
+        let write = self.begin_any(id).await?;
+        check_not_deleted(write.tenant())?;
+        Ok(write)
+    }
+
+    async fn begin_any(&self, id: TenantId) -> Result<Write> {
         let asked = Instant::now();
+        self.secret().await?; // before the store's lock is taken: it may have to be read there
         self.scopes.ready().await?;
         let turns = self.turns.get_with(id, Arc::default);
         let turn = turns.lock_owned().await;
@@ -255,6 +273,7 @@ impl App {
     async fn tenant(&self, id: TenantId, revision: Revision) -> Result<Tenant> {
         let tenant = self.store.tenant(id).await?;
         let tenant = tenant.ok_or(Error::TenantNotFound(id))?;
+        check_not_deleted(&tenant)?;
         at_least(revision, tenant.revision)?;
         Ok(tenant)
     }

@@ -23,7 +23,7 @@ const MAX_OPERATIONS: usize = 100;
 const OTHER_OPERATIONS: &str = "(other)";
 
 /// A batch, decoded and sorted by message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Prepared {
     pub(super) events: BTreeMap<MessageKey, (Option<MessageId>, Vec<Arc<SendEvent>>)>,
     pub(super) admin_changes: BTreeSet<AdminChange>,
@@ -79,7 +79,7 @@ impl Prepared {
         (self.sends + self.admin_changes.len()) * EVENT + copied
     }
 
-    pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> {
+    pub(super) fn all_events(&self) -> impl Iterator<Item = &SendEvent> + Clone {
         let events = self.events.values().flat_map(|(_, events)| events);
         events.map(AsRef::as_ref)
     }

@@ -2,7 +2,7 @@
 
 use super::{App, Error, Result, check_audit_settings::MAX_SETTINGS, now, reattribute::Until};
 use crate::{
-    domain::{Mailbox, Revision, Setting, TenantId, settings::MailboxSettings},
+    domain::{Mailbox, Revision, Setting, TenantId, Tombstones, settings::MailboxSettings},
     store::{Tx, retrying},
 };
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
@@ -25,6 +25,8 @@ pub struct Changed {
     pub changed: u32,
     pub unchanged: u32,
     pub removed: u32,
+    /// Of people who were erased: not stored.
+    pub erased: u32,
     /// Stored messages whose attribution is another one now.
     pub reattributed: u64,
     pub revision: Revision,
@@ -43,13 +45,16 @@ impl App {
 
     async fn change_register(&self, change: &RegisterChange) -> Result<Changed> {
         let mut tx = self.begin(change.tenant).await?;
-        let (outcome, dirty) = apply(tx.mailboxes().await?, change)?;
+        let directory = self.directories.of_tx(&mut *tx).await?;
+        let change = &without_erased(change, directory.tombstones());
+        let (mut outcome, dirty) = apply(tx.mailboxes().await?, &change.put, &change.remove)?;
+        outcome.erased = change.erased;
         let mut tenant = tx.tenant().clone();
         let is_other_register = outcome.removed > 0 || !dirty.is_empty();
         if is_other_register {
             tenant.directory_version += 1;
             tenant.reattribute_after = Some(Uuid::nil());
-            tx.remove_mailboxes(&change.remove).await?;
+            tx.remove_mailboxes(change.remove).await?;
             tx.put_mailboxes(&dirty).await?;
         }
         let has_captured = put_settings(&mut *tx, &change.settings).await?;
@@ -60,6 +65,34 @@ impl App {
         }
         tx.commit(&tenant).await?;
         Ok(outcome)
+    }
+}
+
+/// A change, without anything of people who were erased.
+struct Allowed<'a> {
+    put: Vec<Mailbox>,
+    settings: Vec<MailboxSettings>,
+    remove: &'a [String],
+    /// Entries that are about one of them.
+    erased: u32,
+}
+
+fn without_erased<'a>(change: &'a RegisterChange, tombstones: &Tombstones) -> Allowed<'a> {
+    let put = change.put.iter();
+    let put = put.filter_map(|one| tombstones.erase_mailbox(one).or(one.clone()));
+    let put: Vec<Mailbox> = put.collect();
+    let settings = change.settings.iter().filter_map(|one| {
+        let one = Setting::Mailbox(one.clone());
+        match tombstones.erase_setting(&one).or(one)? {
+            Setting::Mailbox(one) => Some(one),
+            _ => None,
+        }
+    });
+    Allowed {
+        erased: u32::try_from(change.put.len() - put.len()).unwrap_or(u32::MAX),
+        settings: settings.collect(),
+        remove: &change.remove,
+        put,
     }
 }
 
@@ -89,17 +122,21 @@ async fn put_settings(tx: &mut dyn Tx, settings: &[MailboxSettings]) -> Result<b
 }
 
 /// What the change does to the register, and the entries to write.
-fn apply(stored: Vec<Mailbox>, change: &RegisterChange) -> Result<(Changed, Vec<Mailbox>)> {
+fn apply(
+    stored: Vec<Mailbox>,
+    put: &[Mailbox],
+    remove: &[String],
+) -> Result<(Changed, Vec<Mailbox>)> {
     let mut register: BTreeMap<String, Mailbox> = stored
         .into_iter()
         .map(|mailbox| (mailbox.address.clone(), mailbox))
         .collect();
     let mut outcome = Changed::default();
-    for address in &change.remove {
+    for address in remove {
         outcome.removed += u32::from(register.remove(address).is_some());
     }
     let mut dirty = Vec::new();
-    for mailbox in &change.put {
+    for mailbox in put {
         match register.entry(mailbox.address.clone()) {
             Entry::Vacant(entry) => {
                 outcome.added += 1;

@@ -1,9 +1,9 @@
 //! What cannot be taken in is kept, within bounds.
 
-use super::{Result, prepared::Prepared};
+use super::{Result, erased::without_copy, prepared::Prepared};
 use crate::{
     domain::{
-        QuarantineUsage, QuarantinedRecord,
+        QuarantineUsage, QuarantinedRecord, Tombstones,
         quarantine::{MAX_QUARANTINED, MAX_QUARANTINED_BYTES},
     },
     store::Tx,
@@ -14,7 +14,11 @@ use uuid::Uuid;
 /// Stores one copy of each record while the tenant has room for it. Tells of each batch for how
 /// many there was none; another tenant's are not counted, which never have one. Only batches
 /// with such records read anything.
-pub(super) async fn quarantine(tx: &mut dyn Tx, batches: &[Arc<Prepared>]) -> Result<Vec<u64>> {
+pub(super) async fn quarantine(
+    tx: &mut dyn Tx,
+    batches: &[Arc<Prepared>],
+    tombstones: &Tombstones,
+) -> Result<Vec<u64>> {
     let records = || batches.iter().flat_map(|batch| &batch.quarantined);
     let mut digests: Vec<Uuid> = records().map(|record| record.digest).collect();
     if digests.is_empty() {
@@ -25,7 +29,8 @@ pub(super) async fn quarantine(tx: &mut dyn Tx, batches: &[Arc<Prepared>]) -> Re
     let mut has_copy = tx.quarantined(&digests).await?;
     if has_copy.len() < digests.len() {
         let used = tx.quarantine_usage().await?;
-        let new = admit(used, records(), &mut has_copy);
+        let records = records().map(|record| without_copy(record, tombstones));
+        let new = admit(used, records, &mut has_copy);
         tx.put_quarantined(&new).await?;
     }
     let without = |record: &&QuarantinedRecord| {
@@ -36,9 +41,9 @@ pub(super) async fn quarantine(tx: &mut dyn Tx, batches: &[Arc<Prepared>]) -> Re
 }
 
 /// Those of the records that are new and for which there is room.
-fn admit<'a>(
+fn admit(
     mut used: QuarantineUsage,
-    records: impl Iterator<Item = &'a QuarantinedRecord>,
+    records: impl Iterator<Item = QuarantinedRecord>,
     has_copy: &mut HashMap<Uuid, bool>,
 ) -> Vec<QuarantinedRecord> {
     let mut new = Vec::new();
@@ -62,7 +67,7 @@ fn admit<'a>(
                 }
             }
             has_copy.insert(record.digest, record.bytes.is_some());
-            new.push(record.clone());
+            new.push(record);
         }
     }
     new

@@ -2,7 +2,8 @@
 
 use super::{
     App, Result,
-    directories::{learn, note_waiting},
+    directories::{Directories, learn, note_waiting},
+    erased::{gather_erased, learn_erased, note_erased},
     now,
 };
 use crate::{
@@ -88,7 +89,14 @@ impl App {
         }
         let directory = self.directories.of_tx(&mut *tx).await?;
         let revision = tenant.revision.next();
-        let anew = judge_anew(&mut *tx, &mut tenant, directory, revision).await?;
+        let anew = judge_anew(
+            &self.directories,
+            &mut *tx,
+            &mut tenant,
+            directory,
+            revision,
+        )
+        .await?;
         if !anew.messages.is_empty() {
             tenant.revision = revision;
             tx.append_change(revision, now(), &anew.changes).await?;
@@ -113,29 +121,38 @@ pub(super) struct Anew {
 /// Judges some of the messages that the directory has not reached, and notes in `tenant` what
 /// is left to do. Nothing, if all is done.
 pub(super) async fn judge_anew(
+    directories: &Directories,
     tx: &mut dyn Tx,
     tenant: &mut Tenant,
     directory: Arc<Directory>,
     revision: Revision,
 ) -> Result<Anew> {
     let messages = next(tx, tenant).await?;
-    // an older program may have stored them, which learned nothing
     let events = messages.iter().flat_map(|m| m.evidence.events());
+    let directory = learn_erased(directories, tx, tenant, directory, events).await?;
+    let (messages, erased) = gather_erased(messages, directory.tombstones());
+    note_erased(tx, &erased, true).await?;
+    // an older program may have stored them, which learned nothing
+    let events = messages.iter().flat_map(Gathering::events);
     let directory = learn(tx, tenant, directory, events).await?;
-    note_waiting(tx, &directory, &messages).await?;
     let mut anew = Anew {
         messages: Vec::new(),
         changes: Vec::new(),
         directory,
     };
+    let mut unchanged = Vec::new();
     for message in messages {
-        let judged = Gathering::from(message).judge(&anew.directory, revision);
+        let judged = message.judge(&anew.directory, revision);
         if judged.dirty {
             let change = judged.change.map(|kind| (judged.message.key, kind));
             anew.changes.extend(change);
             anew.messages.push(judged.message);
+        } else {
+            unchanged.push(judged.message);
         }
     }
+    note_waiting(tx, &anew.directory, &unchanged).await?;
+    note_waiting(tx, &anew.directory, &anew.messages).await?;
     tx.replace_messages(&anew.messages).await?;
     Ok(anew)
 }

@@ -1,6 +1,10 @@
 //! RegisterTenant.
 
-use super::{App, Error, Result, now, secret};
+use super::{
+    App, Error, Result,
+    delete_tenant::{check_not_deleted, is_due},
+    now, secret,
+};
 use crate::{
     domain::{Generation, Readiness, Revision, Tenant, TenantId, Timestamp},
     store::retrying,
@@ -15,12 +19,16 @@ pub struct Registration {
     /// Empty: keep the name that is there.
     pub display_name: String,
     pub consented_at: Timestamp,
+    /// How long messages are kept, by send time; 0: without end. `None`: as it is.
+    pub retention_days: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Created,
     Reconsented,
+    /// Was deleted, and is back with its data.
+    Restored,
     Updated,
     Unchanged,
 }
@@ -40,6 +48,8 @@ impl App {
             reattribute_after: None,
             taught: false,
             readiness: Readiness::default(),
+            deletion: None,
+            retention_days: new.retention_days.unwrap_or_default(),
         };
         if self.store.create_tenant(&tenant).await? {
             self.scopes.see(tenant.id, tenant.generation).await?;
@@ -49,8 +59,11 @@ impl App {
     }
 
     async fn register_again(&self, new: &Registration) -> Result<(Tenant, Outcome)> {
-        let mut tx = self.begin(new.tenant).await?;
+        let mut tx = self.begin_any(new.tenant).await?;
         let mut tenant = tx.tenant().clone();
+        if is_due(&tenant) {
+            check_not_deleted(&tenant)?;
+        }
         let outcome = apply(&mut tenant, new);
         if outcome != Outcome::Unchanged {
             tx.put_tenant(&tenant).await?;
@@ -61,19 +74,26 @@ impl App {
 }
 
 /// A late retry of an old registration revives nothing: only a consent later than the
-/// revoke counts.
+/// revoke, or than the deletion, counts.
 fn apply(tenant: &mut Tenant, new: &Registration) -> Outcome {
+    let deleted_at = tenant.deletion.map(|deletion| deletion.deleted_at);
+    if deleted_at.is_some_and(|deleted_at| new.consented_at <= deleted_at) {
+        return Outcome::Unchanged;
+    }
     let outcome = match tenant.revoked_at {
         Some(revoked_at) if new.consented_at <= revoked_at => return Outcome::Unchanged,
+        _ if deleted_at.is_some() => Outcome::Restored,
         Some(_) => Outcome::Reconsented,
         None => Outcome::Updated,
     };
     let before = tenant.clone();
     tenant.revoked_at = None;
+    tenant.deletion = None;
     tenant.consented_at = tenant.consented_at.max(new.consented_at);
     if !new.display_name.is_empty() {
         tenant.display_name.clone_from(&new.display_name);
     }
+    tenant.retention_days = new.retention_days.unwrap_or(tenant.retention_days);
     if *tenant == before {
         Outcome::Unchanged
     } else {

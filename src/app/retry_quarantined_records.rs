@@ -1,6 +1,9 @@
 //! RetryQuarantinedRecords: today's decoder may read more than the one of that day.
 
-use super::{App, Result, ingest_audit_batch::check_consent, prepared::Prepared, secret::Secret};
+use super::{
+    App, Result, erased::without_copy, ingest_audit_batch::check_consent, prepared::Prepared,
+    secret::Secret,
+};
 use crate::{
     audit,
     domain::{QuarantineEntry, QuarantineReason, QuarantinedRecord, Receipt, Revision, TenantId},
@@ -83,7 +86,10 @@ impl App {
         let mut merged = self.merge(&mut *tx, prepared).await?;
         let receipt = merged.receipts.pop().unwrap_or_default();
         tx.remove_quarantined(&again.removed).await?;
-        tx.put_quarantined(&again.parts).await?;
+        let directory = self.directories.of_tx(&mut *tx).await?;
+        let parts = again.parts.iter();
+        let parts = parts.map(|part| without_copy(part, directory.tombstones()));
+        tx.put_quarantined(&parts.collect::<Vec<_>>()).await?;
         tx.change_quarantined(&again.changed).await?;
         self.finish(tx, merged).await?;
         Ok(receipt)

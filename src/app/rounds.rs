@@ -238,7 +238,8 @@ impl App {
         if !new.is_empty() {
             let prepared = new.iter().map(|(_, batch)| Arc::clone(&batch.prepared));
             let prepared: Vec<Arc<Prepared>> = prepared.collect();
-            let without_copy = quarantine(&mut *write, &prepared).await?;
+            let directory = self.directories.of_tx(&mut *write).await?;
+            let without_copy = quarantine(&mut *write, &prepared, directory.tombstones()).await?;
             let mut merged = self.merge(&mut *write, prepared).await?;
             let mut stored = Vec::with_capacity(new.len());
             let receipts = merged.receipts.drain(..).zip(without_copy);

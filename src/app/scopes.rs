@@ -89,6 +89,11 @@ impl Scopes {
         );
     }
 
+    /// A tenant that is gone.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        self.known.invalidate(&tenant);
+    }
+
     /// A writer calls it first: after its commit nothing must be able to fail.
     pub(super) async fn ready(&self) -> Result<()> {
         if let Some(secret) = &self.secret {

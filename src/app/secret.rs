@@ -46,6 +46,7 @@ pub(super) struct Secret {
     digests: [u8; 32],
     contents: [u8; 32],
     cached: [u8; 32],
+    tombstones: [u8; 32],
 }
 
 impl fmt::Debug for Secret {
@@ -66,6 +67,7 @@ impl Secret {
             digests: blake3::derive_key("sentby v1 digests of quarantined records", secret),
             contents: blake3::derive_key("sentby v1 contents of batches", secret),
             cached: blake3::derive_key("sentby v1 cached values", secret),
+            tombstones: blake3::derive_key("sentby v1 tombstones of people", secret),
         }
     }
 
@@ -75,6 +77,12 @@ impl Secret {
         life[..16].copy_from_slice(tenant.0.as_bytes());
         life[16..].copy_from_slice(&generation.0.to_le_bytes());
         *blake3::keyed_hash(&self.cached, &life).as_bytes()
+    }
+
+    /// What identifiers of a tenant's erased people are hashed with. Not bound to its life, so
+    /// that they stay erased.
+    pub(super) fn tombstone_key(&self, tenant: TenantId) -> [u8; 32] {
+        *blake3::keyed_hash(&self.tombstones, tenant.0.as_bytes()).as_bytes()
     }
 
     /// Names a record without telling what it says.

@@ -1,7 +1,10 @@
 //! Which side writes, by mailbox and agent: noted with the messages, in their transaction.
 
 use crate::{
-    domain::{Generation, Message, Operation, Side, Tenant, TenantId, Timestamp, time::HOUR},
+    domain::{
+        Generation, Message, Operation, Side, Tenant, TenantId, Timestamp, erasure::is_pseudonym,
+        time::HOUR,
+    },
     store::ledger::{SidePair, SideSeen},
 };
 use moka::sync::Cache;
@@ -34,6 +37,11 @@ impl Sides {
     fn known(&self, tenant: &Tenant) -> Arc<Known> {
         let life = (tenant.id, tenant.generation);
         self.0.get_with(life, Arc::default)
+    }
+
+    /// After rows of it were deleted.
+    pub(super) fn forget(&self, tenant: &Tenant) {
+        self.0.invalidate(&(tenant.id, tenant.generation));
     }
 
     /// What of this is not stored yet.
@@ -93,7 +101,7 @@ pub(super) fn seen<'a>(messages: impl Iterator<Item = &'a Message>) -> Vec<SideS
     spans.into_iter().map(seen).collect()
 }
 
-/// Private mail has no mailbox, and is nobody's business.
+/// Private mail has no mailbox, and is nobody's business; nor is an erased person's mailbox.
 fn see<'a>(message: &'a Message, spans: &mut HashMap<(&'a str, &'a str, Side), Span>) {
     let attribution = &message.attribution;
     let (Some(mailbox), Some(agent), true) =
@@ -101,6 +109,9 @@ fn see<'a>(message: &'a Message, spans: &mut HashMap<(&'a str, &'a str, Side), S
     else {
         return;
     };
+    if is_pseudonym(mailbox) {
+        return;
+    }
     for event in message.evidence.events() {
         // it names somebody else
         let is_other = attribution.contradicted && event.operation == Operation::Send;

@@ -7,8 +7,10 @@ mod check_setup;
 mod client;
 mod coverage;
 mod credentials;
+mod delete_tenant;
 mod demo;
 mod doctor;
+mod erase;
 mod explain;
 mod findings;
 mod health;
@@ -94,6 +96,8 @@ enum Command {
     Watch(watch::Watch),
     CheckSetup(check_setup::CheckSetup),
     Token(token::Token),
+    Erase(erase::Erase),
+    DeleteTenant(delete_tenant::DeleteTenant),
 }
 
 /// How a command ended, short of an error.
@@ -160,6 +164,8 @@ impl Command {
             Self::Migrate(migrate) => (Role::Command, migrate.settings.flags()),
             Self::Verify(verify) => (Role::Command, verify.target.flags()),
             Self::Watch(watch) => (Role::Command, watch.target.flags()),
+            Self::Erase(erase) => (Role::Command, erase.target.flags()),
+            Self::DeleteTenant(delete) => (Role::Command, delete.target.flags()),
         };
         Config::load(
             role,
@@ -197,6 +203,8 @@ impl Command {
             Self::Watch(watch) => watch.run(config).await,
             Self::CheckSetup(check) => check.run(config).await,
             Self::Token(token) => token.run(),
+            Self::Erase(erase) => erase.run(config).await,
+            Self::DeleteTenant(delete) => delete.run(config).await,
         }
     }
 }
@@ -306,6 +314,9 @@ mod tests {
             "sentby info --tenant x",
             &format!("sentby findings --tenant {TENANT} --mailbox support"),
             "sentby quarantine",
+            "sentby erase anna@contoso.com",
+            &format!("sentby erase --tenant {TENANT}"),
+            "sentby delete-tenant --yes",
             "sentby quarantine list",
             &format!("sentby quarantine list --tenant {TENANT} x"),
             &format!("sentby quarantine retry --tenant {TENANT} --reason BROKEN"),
@@ -339,6 +350,8 @@ mod tests {
             &format!("sentby coverage --tenant {TENANT} --to 2026-03-01 --json"),
             &format!("sentby check-setup --tenant {TENANT} --server h:1 f -"),
             &format!("sentby findings --tenant {TENANT} --mailbox a@b.c --agent d@e.f --json"),
+            &format!("sentby erase --tenant {TENANT} --dry-run --json a@b.c"),
+            &format!("sentby delete-tenant --tenant {TENANT} --server h:1 --yes"),
             &format!("sentby quarantine list --tenant {TENANT} --content --reason too_deep"),
             &format!("sentby quarantine retry --tenant {TENANT} --server h:1 00ff 00fe"),
             &format!(

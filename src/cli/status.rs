@@ -144,6 +144,11 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "the address belongs to another mailbox of the register: remove it there first \
              (TenantService/PutMailboxes)"
         }
+        ErrorReason::NotAPersonsOwn => "name the person by an address, SID or object id of his own",
+        ErrorReason::TenantDeleted => {
+            "to have it back, call TenantService/RegisterTenant with a `consented_at` later than the \
+             deletion, before its data are removed"
+        }
         ErrorReason::RevisionNotReached
         | ErrorReason::StoreUnavailable
         | ErrorReason::ServerStopping

@@ -1,7 +1,8 @@
 //! Who an event's `UserId` is: a person, or something that is never an agent.
 
 use super::{
-    Directory, Mailbox, SendEvent, directory::has_domain, lesson::NamedBy, send_event::UserType,
+    Directory, Mailbox, SendEvent, directory::has_domain, erasure::is_pseudonym, lesson::NamedBy,
+    send_event::UserType,
 };
 use std::collections::BTreeSet;
 
@@ -16,6 +17,8 @@ pub enum Actor {
     SharedMailbox(String),
     /// An identifier that leads to nobody.
     Unresolved,
+    /// A person of whom nothing but a pseudonym is left.
+    Erased(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,12 +28,16 @@ pub enum ActorKind {
     Application,
     SharedMailbox,
     Unresolved,
+    Erased,
 }
 
 impl Actor {
     /// `sent_as`: the mailboxes that the events of this message say it was sent as. One of
     /// them as the actor is the shared account itself, also where no register says so.
     pub fn of(event: &SendEvent, directory: &Directory, sent_as: &BTreeSet<String>) -> Self {
+        if is_pseudonym(&event.user_id) {
+            return Self::Erased(event.user_id.clone());
+        }
         if let Some(service) = service_account(event) {
             return service;
         }
@@ -67,6 +74,7 @@ impl Actor {
             Self::Application => ActorKind::Application,
             Self::SharedMailbox(_) => ActorKind::SharedMailbox,
             Self::Unresolved => ActorKind::Unresolved,
+            Self::Erased(_) => ActorKind::Erased,
         }
     }
 }

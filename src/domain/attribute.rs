@@ -7,6 +7,7 @@ use super::{
     Actor, Attribution, Basis, Directory, Evidence, Identity, Operation, SendEvent, Side,
     Timestamp, Verdict,
     actor::{is_account_sid, is_puid},
+    erasure::is_pseudonym,
     lesson::NamedBy,
 };
 use foldhash::{HashMap, HashMapExt as _};
@@ -40,9 +41,10 @@ impl Judged<'_> {
         self.event.operation != Operation::Send
     }
 
+    /// His address, or the pseudonym of one who was erased: he still is not somebody else.
     pub fn person(&self) -> Option<&str> {
         match &self.actor {
-            Actor::Person(address) => Some(address),
+            Actor::Person(name) | Actor::Erased(name) => Some(name),
             _ => None,
         }
     }
@@ -123,8 +125,8 @@ fn unite_same_people(judged: &mut [Judged<'_>]) {
         let user_id = Some(event.user_id.as_str());
         let ids = [
             match &one.actor {
-                Actor::Person(address) | Actor::SharedMailbox(address) => {
-                    Some(Id::Address(address))
+                Actor::Person(name) | Actor::SharedMailbox(name) | Actor::Erased(name) => {
+                    Some(Id::Address(name))
                 }
                 _ => None,
             },
@@ -154,7 +156,7 @@ fn unite_same_people(judged: &mut [Judged<'_>]) {
     let mut names: HashMap<usize, (bool, Basis, usize)> = HashMap::new();
     for (at, one) in judged.iter().enumerate() {
         let shared = match one.actor {
-            Actor::Person(_) => false,
+            Actor::Person(_) | Actor::Erased(_) => false,
             Actor::SharedMailbox(_) => true,
             _ => continue,
         };
@@ -223,26 +225,26 @@ pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
     };
     let (verdict, used) = verdict(&named, &counting);
 
-    let sole = named.first().filter(|_| named.len() == 1);
-    let agent = sole.map(|&agent| agent.to_owned());
+    let sole = named.first().copied().filter(|_| named.len() == 1);
+    let agent = sole.filter(|name| !is_pseudonym(name));
     let wrote = |side| used.iter().any(|one| one.event.side == side);
-    let mailbox = mailbox_of_message(&counting, agent.as_deref());
+    let mailbox = mailbox_of_message(&counting, sole);
     Attribution {
         verdict,
         basis: used.first().map(|one| one.basis()),
-        agent_object_id: sole.and_then(|agent| {
+        agent_object_id: agent.and_then(|agent| {
             let told = used.iter().find_map(|one| one.event.object_id);
             told.or_else(|| directory.registered(agent)?.object_id)
         }),
-        confirmed: agent.is_some() && wrote(Side::Mailbox) && wrote(Side::Agent),
-        contradicted: agent.is_some() && !strong.is_empty() && !plain.is_subset(&strong),
+        confirmed: sole.is_some() && wrote(Side::Mailbox) && wrote(Side::Agent),
+        contradicted: sole.is_some() && !strong.is_empty() && !plain.is_subset(&strong),
         sent_at,
         candidates: match verdict {
             Verdict::Conflict => named.iter().map(|&person| person.to_owned()).collect(),
             _ => Vec::new(),
         },
         listed: mailbox.is_some() || counting.iter().any(|one| one.is_strong()),
-        agent,
+        agent: agent.map(str::to_owned),
         mailbox,
     }
 }
@@ -257,6 +259,9 @@ fn people_besides_somebody_else<'a>(counting: &[&'a Judged<'_>]) -> BTreeSet<&'a
         .flat_map(|one| one.event.account())
         .collect();
     let is_somebody_else = |one: &Judged<'_>| {
+        if matches!(one.actor, Actor::Erased(_)) {
+            return !sent_by.is_empty(); // one of his own would be erased as well
+        }
         one.event.account().any(|account| {
             let mut same_kind = sent_by
                 .iter()
@@ -285,6 +290,7 @@ fn verdict<'a, 'b>(
     match named.len() {
         0 if unresolved().is_empty() => (Verdict::NotAPerson, counting.to_vec()),
         0 => (Verdict::Unresolved, unresolved()),
+        1 if named.first().is_some_and(|name| is_pseudonym(name)) => (Verdict::Erased, naming()),
         1 => (Verdict::Attributed, naming()),
         _ => (Verdict::Conflict, naming()),
     }

@@ -88,7 +88,7 @@ pub struct Attribution {
     pub contradicted: bool,
     /// Of the earliest event that counts (of the earliest at all for `Pending`).
     pub sent_at: Timestamp,
-    /// Set for `Conflict` only: sorted.
+    /// Set for `Conflict` only: sorted. One who was erased is a pseudonym.
     pub candidates: Vec<String>,
     /// In ranges, summaries, views and the feed. Not so: private mail (nothing but plain
     /// sends from no known mailbox), and what only failed.

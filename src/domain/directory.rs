@@ -1,8 +1,11 @@
 //! What is known of a tenant's mailboxes and people.
 
+mod person;
+
 use super::{
     Identity, Lesson, SendEvent,
     actor::service_account,
+    erasure::Tombstones,
     lesson::{AccountNow, Lessons, NamedBy, Seen},
 };
 use foldhash::HashMap;
@@ -52,6 +55,7 @@ pub struct Mailbox {
 pub struct Directory {
     register: Arc<Register>,
     lessons: Lessons,
+    tombstones: Arc<Tombstones>,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +97,19 @@ impl Directory {
         Self {
             register: Arc::new(register),
             lessons: Lessons::new(lessons),
+            tombstones: Arc::default(),
         }
+    }
+
+    /// The same with those who were erased.
+    pub fn with_tombstones(mut self, tombstones: Tombstones) -> Self {
+        self.tombstones = Arc::new(tombstones);
+        self
+    }
+
+    /// Who was erased.
+    pub fn tombstones(&self) -> &Tombstones {
+        &self.tombstones
     }
 
     /// How many entries and lessons it holds.

@@ -1,6 +1,6 @@
 //! The evidence of one message: a bounded set of send events.
 
-use super::{Operation, SendEvent, Side};
+use super::{Operation, Pseudonym, SendEvent, Side, Tombstones};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -95,6 +95,33 @@ impl Evidence {
             }
         }
         added
+    }
+
+    /// The same without anything of people who were erased, and whose it was. `None`: it has
+    /// nothing of any.
+    pub fn erased(&self, tombstones: &Tombstones) -> Option<(Self, BTreeSet<Pseudonym>)> {
+        let mut whose = BTreeSet::new();
+        let events: Vec<Arc<SendEvent>> = self
+            .events
+            .iter()
+            .map(|event| match tombstones.erase(event) {
+                None => Arc::clone(event),
+                Some(erased) => {
+                    whose.extend(erased.pseudonyms());
+                    Arc::new(erased)
+                }
+            })
+            .collect();
+        if whose.is_empty() && events.iter().eq(&self.events) {
+            return None;
+        }
+        let mut evidence = Self {
+            events: BTreeSet::new(),
+            truncated: self.truncated,
+        };
+        // several names of his are one now, so that he may have too many events
+        evidence.add(events);
+        Some((evidence, whose))
     }
 
     fn bound(&mut self) {

@@ -43,6 +43,7 @@ fn event(one: &Judged<'_>) -> String {
         Actor::Person(address) if one.event.user_id == *address => format!("names {address}"),
         // an alias, an older name, or an identifier that the directory knows
         Actor::Person(address) => format!("names \"{}\", who is {address}", one.event.actor_id()),
+        Actor::Erased(pseudonym) => format!("names {pseudonym}, a person who was erased"),
         Actor::System => "is by the system itself".into(),
         Actor::Application => "is by an application".into(),
         Actor::SharedMailbox(address) => {

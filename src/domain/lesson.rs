@@ -382,6 +382,12 @@ impl Lessons {
         newest.map_or(Successor::Nothing, Successor::Name)
     }
 
+    /// The accounts that stand under this name in `UserId`. Too many tell nothing.
+    pub fn accounts_named(&self, address: &str) -> &[Identity<'static>] {
+        let called = self.called(false, address);
+        if called.len() > MANY { &[] } else { called }
+    }
+
     /// The mailboxes that have this address as a name of a kind up to `most`.
     pub fn mailboxes_named<'a>(
         &'a self,

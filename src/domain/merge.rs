@@ -1,10 +1,10 @@
 //! One message as it is stored, and how new evidence or a new directory changes it.
 
 use super::{
-    Answer, Attribution, ChangeKind, Directory, Evidence, MessageId, MessageKey, Revision,
-    SendEvent, Verdict, attribute, evidence::Added,
+    Answer, Attribution, ChangeKind, Directory, Evidence, MessageId, MessageKey, Pseudonym,
+    Revision, SendEvent, Tombstones, Verdict, attribute, evidence::Added,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// One row: the aggregate that is merged, versioned, cached, explained and fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +66,17 @@ impl Gathering {
         }
     }
 
+    pub fn key(&self) -> MessageKey {
+        self.key
+    }
+
     /// It has this event already.
     pub fn knows(&self, event: &SendEvent) -> bool {
         self.evidence.contains(event)
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = &SendEvent> + Clone {
+        self.evidence.events()
     }
 
     pub fn add<E>(&mut self, events: impl IntoIterator<Item = E>) -> Added
@@ -79,6 +87,16 @@ impl Gathering {
         let added = self.evidence.add(events);
         self.has_more |= added.new > 0 || self.evidence.is_truncated() != was_truncated;
         added
+    }
+
+    /// Replaces what the evidence has of people who were erased, and tells whose it was.
+    pub fn erase(&mut self, tombstones: &Tombstones) -> BTreeSet<Pseudonym> {
+        let Some((evidence, whose)) = self.evidence.erased(tombstones) else {
+            return BTreeSet::new();
+        };
+        self.evidence = evidence;
+        self.has_more = true;
+        whose
     }
 
     /// Judges all the evidence under this directory. `revision` is stamped only where the

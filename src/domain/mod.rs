@@ -8,6 +8,7 @@
 //! | directory, mailbox | [`directory`] |
 //! | what identifies an account, what records teach about it | [`identity`], [`lesson`] |
 //! | who an event's actor is | [`actor`] |
+//! | who was erased, and what events become then | [`erasure`] |
 //! | attribution, verdict, basis | [`attribution`] |
 //! | the rule: `attribute(evidence, directory)` | [`attribute`](mod@attribute) |
 //! | message | [`merge`] |
@@ -28,6 +29,7 @@ pub mod audit_batch;
 pub mod check;
 pub mod coverage;
 pub mod directory;
+pub mod erasure;
 pub mod evidence;
 pub mod explain;
 pub mod feed;
@@ -55,6 +57,7 @@ pub use audit_batch::{AuditBatch, BatchId, Receipt, RecordProblem};
 pub use check::{Check, Level};
 pub use coverage::{Absence, Clock, Coverage, Gap, Window};
 pub use directory::{Directory, Mailbox, MailboxKind};
+pub use erasure::{Pseudonym, Tombstone, Tombstones};
 pub use evidence::Evidence;
 pub use feed::{Change, ChangeKind, Commit, FeedPosition};
 pub use finding::{Cause, Clue, Finding, Severity};
@@ -69,5 +72,5 @@ pub use quarantine::{QuarantineEntry, QuarantineReason, QuarantineUsage, Quarant
 pub use send_event::{Operation, SendEvent, Side};
 pub use setting::{Setting, SettingKey, SettingKind};
 pub use settings::Settings;
-pub use tenant::{Generation, Readiness, Revision, Tenant, TenantId};
+pub use tenant::{Deletion, Generation, Readiness, Revision, Tenant, TenantId};
 pub use time::{TimeRange, Timestamp};

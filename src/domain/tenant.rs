@@ -64,6 +64,18 @@ pub struct Tenant {
     /// Messages wait for an identity that a lesson speaks of by now.
     pub taught: bool,
     pub readiness: Readiness,
+    /// Set while it is deleted.
+    pub deletion: Option<Deletion>,
+    /// Of messages, by send time. 0: they are kept without end.
+    pub retention_days: u32,
+}
+
+/// A deleted tenant is neither read nor written, and can come back until it is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    pub deleted_at: Timestamp,
+    /// From then on its rows are removed.
+    pub delete_after: Timestamp,
 }
 
 impl Tenant {

@@ -381,5 +381,6 @@ pub(super) fn pb_actor_kind(kind: ActorKind) -> pb::ActorKind {
         ActorKind::Application => pb::ActorKind::Application,
         ActorKind::SharedMailbox => pb::ActorKind::SharedMailbox,
         ActorKind::Unresolved => pb::ActorKind::Unresolved,
+        ActorKind::Erased => pb::ActorKind::Erased,
     }
 }

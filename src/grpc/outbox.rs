@@ -141,16 +141,20 @@ mod tests {
         }
     }
 
+    fn of_call(deadline: Deadline) -> StreamEnds {
+        let everybody = Arc::new(Access::Everybody).admit(None, Shown::default());
+        StreamEnds {
+            standing: Standing::new(everybody.expect("everybody"), Vec::new()),
+            deadline,
+        }
+    }
+
     fn open(limit: u32, patience: u64) -> (Answers<u32>, Arc<AtomicU32>, CancellationToken) {
         let (made, stopping) = (Arc::default(), CancellationToken::new());
         let source = Counter(Arc::clone(&made), limit);
-        let everybody = Arc::new(Access::Everybody).admit(None, Shown::default());
         let ends = Ends {
             stopping: stopping.clone(),
-            of_call: StreamEnds {
-                standing: Standing::new(everybody.expect("everybody"), Vec::new()),
-                deadline: Deadline(None),
-            },
+            of_call: of_call(Deadline(None)),
             patience: Duration::from_millis(patience),
             resume: "go on",
         };
@@ -203,9 +207,9 @@ mod tests {
         }
         let ends = Ends {
             stopping: CancellationToken::new(),
-            deadline: Deadline(Some(
+            of_call: of_call(Deadline(Some(
                 tokio::time::Instant::now() + Duration::from_millis(20),
-            )),
+            ))),
             patience: PATIENCE,
             resume: "go on",
         };

@@ -102,6 +102,16 @@ pub(super) fn from_error(error: Error) -> Status {
             .with("max", max)
             .retry()
             .status(Code::ResourceExhausted, text),
+        Error::NotAPersonsOwn => {
+            Builder::new(ErrorReason::NotAPersonsOwn).status(Code::FailedPrecondition, text)
+        }
+        Error::TenantDeleted {
+            deleted_at,
+            delete_after,
+        } => Builder::new(ErrorReason::TenantDeleted)
+            .with("deleted_at", deleted_at)
+            .with("delete_after", delete_after)
+            .status(Code::FailedPrecondition, text),
         Error::PositionRefused(refused) => position_refused(&refused, text),
         Error::Store(error) => from_store(&error),
         Error::StoreUnfit => Builder::new(ErrorReason::StoreUnavailable)

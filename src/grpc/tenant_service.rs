@@ -16,6 +16,8 @@ use tonic::{Request, Response, Status, async_trait};
 
 /// Entries of one PutMailboxes.
 pub(super) const MAX_MAILBOXES: usize = 1_000;
+/// A century.
+const MAX_RETENTION_DAYS: u32 = 36_500;
 /// Aliases of one entry.
 const MAX_ALIASES: usize = 400;
 
@@ -29,11 +31,15 @@ impl TenantService for Handler {
         let tenant = fields.tenant_id(&request.tenant_id);
         let display_name = fields.display_name("display_name", &request.display_name);
         let consented_at = fields.time("consented_at", request.consented_at);
+        if request.retention_days.unwrap_or_default() > MAX_RETENTION_DAYS {
+            fields.wrong("retention_days", "must be at most 36500, or 0: without end");
+        }
         fields.check()?;
         let registration = Registration {
             tenant,
             display_name,
             consented_at: consented_at.unwrap_or(Timestamp::EARLIEST),
+            retention_days: request.retention_days,
         };
         let (tenant, outcome) = self
             .run(|app| async move { app.register_tenant(registration).await })
@@ -41,6 +47,7 @@ impl TenantService for Handler {
         let outcome = match outcome {
             Outcome::Created => pb::register_tenant_response::Outcome::Created,
             Outcome::Reconsented => pb::register_tenant_response::Outcome::Reconsented,
+            Outcome::Restored => pb::register_tenant_response::Outcome::Restored,
             Outcome::Updated => pb::register_tenant_response::Outcome::Updated,
             Outcome::Unchanged => pb::register_tenant_response::Outcome::Unchanged,
         };
@@ -60,10 +67,12 @@ impl TenantService for Handler {
         let at_least = revision(request.at_least_revision);
         let (tenant, complete) = self
             .run(move |app| async move {
-                Ok((
-                    app.get_tenant(id, at_least).await?,
-                    app.complete_times(id).await?,
-                ))
+                let tenant = app.get_tenant(id, at_least).await?;
+                let complete = match tenant.deletion {
+                    None => app.complete_times(id).await?,
+                    Some(_) => None,
+                };
+                Ok((tenant, complete))
             })
             .await?;
         let mut tenant = pb_tenant(tenant);
@@ -113,6 +122,21 @@ impl TenantService for Handler {
         }))
     }
 
+    async fn delete_tenant(
+        &self,
+        request: Request<pb::DeleteTenantRequest>,
+    ) -> Result<Response<pb::DeleteTenantResponse>, Status> {
+        let (mut fields, request) = Fields::open(request);
+        let id = fields.tenant_id(&request.tenant_id);
+        fields.check()?;
+        let tenant = self
+            .run(move |app| async move { app.delete_tenant(id).await })
+            .await?;
+        Ok(Response::new(pb::DeleteTenantResponse {
+            tenant: Some(pb_tenant(tenant)),
+        }))
+    }
+
     async fn put_mailboxes(
         &self,
         request: Request<pb::PutMailboxesRequest>,
@@ -127,6 +151,7 @@ impl TenantService for Handler {
             changed: changed.changed,
             unchanged: changed.unchanged,
             removed: changed.removed,
+            erased: changed.erased,
             reattributed: changed.reattributed,
             revision: changed.revision.0,
         }))
@@ -155,9 +180,10 @@ impl TenantService for Handler {
 }
 
 fn pb_tenant(tenant: Tenant) -> pb::Tenant {
-    let state = match tenant.revoked_at {
-        None => pb::TenantState::Active,
-        Some(_) => pb::TenantState::ConsentRevoked,
+    let state = match (tenant.deletion, tenant.revoked_at) {
+        (Some(_), _) => pb::TenantState::Deleting,
+        (None, None) => pb::TenantState::Active,
+        (None, Some(_)) => pb::TenantState::ConsentRevoked,
     };
     let split = |span: Option<(Timestamp, Timestamp)>| {
         span.map(|(first, last)| (timestamp(first), timestamp(last)))
@@ -174,6 +200,9 @@ fn pb_tenant(tenant: Tenant) -> pb::Tenant {
         revoked_at: tenant.revoked_at.map(timestamp),
         registered_at: Some(timestamp(tenant.registered_at)),
         revision: tenant.revision.0,
+        deleted_at: tenant.deletion.map(|one| timestamp(one.deleted_at)),
+        delete_after: tenant.deletion.map(|one| timestamp(one.delete_after)),
+        retention_days: tenant.retention_days,
         readiness: Some(pb::Readiness {
             first_mailbox_side_event,
             last_mailbox_side_event,

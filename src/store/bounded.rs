@@ -9,20 +9,24 @@
 //! [`READS`] of them at a time. A write that was begun goes on to its end.
 
 use super::{
-    BatchFilter, ChangesLimit, CommitLimit, Expiring, FeedStore, Hints, LedgerStore, LedgerTx,
-    PageLimit, Problem, RangeFilter, RangePage, RangePosition, ReceivedPosition, Result,
-    SettingsStore, SettingsTx, Snapshot, Store, StoreError, SummaryStore, TenantRevision, Tx,
-    deadline, ledger::SideSeen,
+    BatchFilter, ChangesLimit, CommitLimit, Erasure, Expiring, FeedStore, Hints, LedgerStore,
+    LedgerTx, PageLimit, PrivacyStore, PrivacyTx, Problem, RangeFilter, RangePage, RangePosition,
+    ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store, StoreError, SummaryStore,
+    TenantRevision, Tx, deadline,
+    ledger::SideSeen,
+    privacy::{Counts, Outdated},
 };
 use crate::domain::{
     AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Commit, Identity, Lag, Lesson, Mailbox,
-    Message, MessageKey, QuarantineEntry, QuarantineReason, QuarantineUsage, QuarantinedRecord,
-    Revision, Setting, SettingKey, Tenant, TenantId, TimeRange, Timestamp,
+    Message, MessageKey, Pseudonym, QuarantineEntry, QuarantineReason, QuarantineUsage,
+    QuarantinedRecord, Revision, Setting, SettingKey, Tenant, TenantId, TimeRange, Timestamp,
+    Tombstone,
     coverage::{Covered, Failure, Line},
     settings::MailboxSettings,
     summary::{Slots, Tally},
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
@@ -230,6 +234,17 @@ bounded_store! { SettingsStore
     bounded {}
 }
 
+bounded_store! { PrivacyStore
+    of a tenant {
+        tombstones(tenant) -> Vec<Tombstone>;
+        erasure(tenant, pseudonym: Pseudonym) -> Option<Erasure>;
+    }
+    bounded {
+        tenants_to_sweep() -> Vec<TenantId>, read;
+        tenants_to_purge(now: Timestamp) -> Vec<TenantId>, read;
+    }
+}
+
 /// Steps of a write.
 macro_rules! bounded_tx {
     ($trait:ident $($name:ident($($arg:ident: $type:ty),*) -> $of:ty;)* $({ $($own:tt)* })?) => {
@@ -292,4 +307,19 @@ bounded_tx! { SettingsTx
     count_settings() -> u64;
     setting_keys() -> HashSet<SettingKey>;
     put_settings(settings: &[Setting]) -> u64;
+}
+
+bounded_tx! { PrivacyTx
+    tombstones() -> Vec<Tombstone>;
+    put_tombstones(tombstones: &[Tombstone]) -> ();
+    forget(identities: &[Identity<'static>], addresses: &[String]) -> Counts;
+    erasures() -> Vec<Erasure>;
+    put_erasure(erasure: &Erasure) -> ();
+    admin_changes_after(after: (Uuid, Uuid), limit: u32) -> Vec<AdminChange>;
+    remove_admin_change(change: &AdminChange) -> ();
+    remove_setting(setting: &Setting) -> bool;
+    quarantine_copies_after(after: ReceivedPosition, limit: u32) -> Vec<(ReceivedPosition, Bytes)>;
+    remove_quarantined_copy(digest: Uuid) -> ();
+    remove_outdated(what: Outdated, time: Timestamp, limit: u32) -> Vec<MessageKey>;
+    purge(limit: u32) -> u64;
 }

@@ -9,6 +9,7 @@
 //! | `ledger.rs` | the part of the contract that is about covered time |
 //! | `summary.rs` | the part of the contract that is about counts |
 //! | `audit_settings.rs` | the part of the contract that is about the audit set-up |
+//! | `privacy.rs` | the part of the contract that is about what has to go |
 //! | `queries.rs`, `queries/` | every statement that both engines run, as text |
 //! | `sql.rs`, `sql/` | `Store` and `Tx` over these statements, for any engine |
 //! | `postgres.rs`, `sqlite.rs` | what differs: connecting, locking, bulk reads and writes |
@@ -29,6 +30,7 @@ mod examine;
 mod feed;
 pub mod ledger;
 mod postgres;
+pub mod privacy;
 mod queries;
 mod reach;
 mod rows;
@@ -50,6 +52,7 @@ pub use error::{AsContended, Result, StoreError, retrying};
 pub use examine::{clock as examine_clock, examine_postgres, examine_sqlite};
 pub use feed::{CommitLimit, FeedStore, Hints, TenantRevision};
 pub use ledger::{LedgerStore, LedgerTx};
+pub use privacy::{Erasure, PrivacyStore, PrivacyTx};
 use std::{
     collections::{HashMap, HashSet},
     fmt::Debug,
@@ -139,7 +142,7 @@ pub enum Expiring {
 /// a pooled connection): run it in a task of its own.
 #[async_trait]
 pub trait Store:
-    FeedStore + LedgerStore + SettingsStore + SummaryStore + Send + Sync + Debug
+    FeedStore + LedgerStore + PrivacyStore + SettingsStore + SummaryStore + Send + Sync + Debug
 {
     /// Reaches the store and tells its schema version. `None`: no schema.
     async fn schema_version(&self) -> Result<Option<i64>>;
@@ -242,7 +245,7 @@ pub trait Store:
 
 /// One write of one tenant. Dropped without [`Tx::commit`], nothing of it happened.
 #[async_trait]
-pub trait Tx: LedgerTx + SettingsTx + Send {
+pub trait Tx: LedgerTx + PrivacyTx + SettingsTx + Send {
     /// The tenant as it was when the lock was taken.
     fn tenant(&self) -> &Tenant;
 

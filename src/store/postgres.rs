@@ -226,6 +226,20 @@ fn with_columns(
         .bind(rows.iter().map(|r| &r.evidence[..]).collect::<Vec<_>>()) // $14
 }
 
+/// By the places of the rows: a plan that was made while the table was small would compare each row
+/// of the tenant with each key.
+macro_rules! purge {
+    ($table:literal, $_key:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ctid = ANY (ARRAY(SELECT ctid FROM ",
+            $table,
+            " WHERE tenant_id = $1 LIMIT $2))"
+        )
+    };
+}
+
 impl Engine for Postgres {
     const BEGIN: &'static str = "BEGIN";
     const LOCK_TENANT: &'static str = queries::tenant!(" FOR UPDATE");
@@ -241,6 +255,11 @@ impl Engine for Postgres {
         ") a"
     );
     const REMOVE_TAUGHT: &'static str = queries::remove_taught!("= ANY($2)");
+    const REMOVE_MESSAGES: [&'static str; 2] = [
+        queries::remove_messages!("waiting", "= ANY($2)"),
+        queries::remove_messages!("attribution", "= ANY($2)"),
+    ];
+    const PURGE: &'static [&'static str] = queries::purges!(purge);
     const REVISIONS: &'static str = queries::revisions!("= ANY($1)");
     // the width is computed once, not for each row
     const TALLIES: &'static str =

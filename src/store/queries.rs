@@ -6,8 +6,9 @@
 mod audit_settings;
 mod feed;
 mod ledger;
+mod privacy;
 
-pub(super) use {audit_settings::*, feed::*, ledger::*};
+pub(super) use {audit_settings::*, feed::*, ledger::*, privacy::*};
 
 /// The columns of `attribution` without the evidence, in the order of the table.
 macro_rules! answer_columns {
@@ -21,7 +22,7 @@ macro_rules! tenant_columns {
     () => {
         "tenant_id, display_name, consented_at, revoked_at, registered_at, generation, revision, \
          directory_version, reattribute_after, taught, mailbox_side_first, mailbox_side_last, \
-         agent_side_first, agent_side_last"
+         agent_side_first, agent_side_last, deleted_at, delete_after, retention_days"
     };
 }
 
@@ -38,7 +39,8 @@ macro_rules! tenant {
 }
 
 /// Stored answers by key, with the tenant's revision of the same snapshot; one row without a
-/// message where nothing is stored, none where there is no such tenant. By primary key.
+/// message where nothing is stored, none where there is no such tenant (or it is deleted). By
+/// primary key.
 macro_rules! answers {
     ($from:literal, $in_keys:literal) => {
         concat!(
@@ -49,7 +51,7 @@ macro_rules! answers {
             $crate::store::queries::answer_columns!(),
             " FROM attribution WHERE tenant_id = $1 AND message_key ",
             $in_keys,
-            ") a ON true WHERE t.tenant_id = $1"
+            ") a ON true WHERE t.tenant_id = $1 AND t.deleted_at IS NULL"
         )
     };
 }
@@ -249,21 +251,22 @@ pub(super) const FIRST_TENANTS: &str = concat!(
 );
 
 /// Reads the whole table, which is small, now and then.
-pub(super) const TENANTS_TO_REATTRIBUTE: &str =
-    "SELECT tenant_id FROM tenant WHERE reattribute_after IS NOT NULL OR taught";
+pub(super) const TENANTS_TO_REATTRIBUTE: &str = "SELECT tenant_id FROM tenant WHERE (reattribute_after IS NOT NULL OR taught) \
+     AND deleted_at IS NULL";
 
 /// Answers the id if it was not there.
 pub(super) const CREATE_TENANT: &str = concat!(
     "INSERT INTO tenant (",
     tenant_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
      ON CONFLICT (tenant_id) DO NOTHING RETURNING tenant_id"
 );
 
 pub(super) const PUT_TENANT: &str = "UPDATE tenant SET display_name = $2, consented_at = $3, \
      revoked_at = $4, registered_at = $5, generation = $6, revision = $7, \
      directory_version = $8, reattribute_after = $9, taught = $10, mailbox_side_first = $11, \
-     mailbox_side_last = $12, agent_side_first = $13, agent_side_last = $14 \
+     mailbox_side_last = $12, agent_side_first = $13, agent_side_last = $14, \
+     deleted_at = $15, delete_after = $16, retention_days = $17 \
      WHERE tenant_id = $1";
 
 /// At most `$3` entries of the register behind `$2`. By primary key.
@@ -300,7 +303,7 @@ pub(super) const MESSAGE: &str = concat!(
      FROM tenant t LEFT JOIN (SELECT ",
     answer_columns!(),
     ", evidence FROM attribution WHERE tenant_id = $1 AND message_key = $2) a ON true \
-     WHERE t.tenant_id = $1"
+     WHERE t.tenant_id = $1 AND t.deleted_at IS NULL"
 );
 
 /// At most `$3` messages behind `$2`. By primary key.

@@ -7,6 +7,7 @@ mod audit_setting;
 mod change;
 mod ledger;
 mod owned;
+mod privacy;
 mod quarantine;
 mod tally;
 
@@ -17,6 +18,7 @@ pub(super) use audit_setting::{SettingKeyRow, SettingRow, content as setting_con
 pub(super) use change::{CommitRow, TenantRevisionRow, pack};
 pub(super) use ledger::{CoveredRow, FailureRow, LagRow, SideSeenRow, side};
 pub(super) use owned::{Owned, TenantIdRow};
+pub(super) use privacy::{CopyRow, ErasureRow, TombstoneRow};
 pub(super) use quarantine::{
     QuarantineColumn, QuarantineEntryRow, QuarantineRow, QuarantineUsageRow,
 };
@@ -24,8 +26,8 @@ pub(super) use tally::{ExtentRow, TallyRow, extent};
 
 use super::{Result, StoreError, evidence};
 use crate::domain::{
-    Answer, Attribution, Basis, Generation, Identity, Lesson, Mailbox, MailboxKind, Message,
-    MessageId, MessageKey, Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
+    Answer, Attribution, Basis, Deletion, Generation, Identity, Lesson, Mailbox, MailboxKind,
+    Message, MessageId, MessageKey, Readiness, Revision, Tenant, TenantId, Timestamp, Verdict,
     lesson::{NamedBy, Seen},
 };
 use crate::telemetry::meters;
@@ -162,6 +164,9 @@ pub(super) struct TenantRow {
     pub(super) mailbox_side_last: Option<Micros>,
     pub(super) agent_side_first: Option<Micros>,
     pub(super) agent_side_last: Option<Micros>,
+    pub(super) deleted_at: Option<Micros>,
+    pub(super) delete_after: Option<Micros>,
+    pub(super) retention_days: i64,
 }
 
 impl TenantRow {
@@ -188,6 +193,14 @@ impl TenantRow {
                 mailbox_side: span(self.mailbox_side_first, self.mailbox_side_last),
                 agent_side: span(self.agent_side_first, self.agent_side_last),
             },
+            deletion: span(self.deleted_at, self.delete_after).map(|(deleted_at, delete_after)| {
+                Deletion {
+                    deleted_at,
+                    delete_after,
+                }
+            }),
+            retention_days: u32::try_from(self.retention_days)
+                .map_err(|_| corrupt("tenant", "retention_days"))?,
         })
     }
 }

@@ -6,14 +6,15 @@ mod feed;
 mod held;
 mod ledger;
 mod page;
+mod privacy;
 mod sampled;
 mod summary;
 mod tx;
 
 use super::{
-    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, Problem, RangeFilter, RangePage,
-    RangePosition, ReceivedPosition, Result, SettingsStore, SettingsTx, Snapshot, Store,
-    StoreError, Tx,
+    BatchFilter, Expiring, LedgerStore, LedgerTx, PageLimit, PrivacyStore, PrivacyTx, Problem,
+    RangeFilter, RangePage, RangePosition, ReceivedPosition, Result, SettingsStore, SettingsTx,
+    Snapshot, Store, StoreError, Tx,
     error::is_broken,
     queries,
     reach::Reach,
@@ -42,7 +43,7 @@ use std::collections::HashMap;
 use tx::SqlTx;
 use uuid::Uuid;
 
-/// Binds the columns of `tenant`, $1 to $14, to a query of either kind.
+/// Binds the columns of `tenant`, $1 to $17, to a query of either kind.
 macro_rules! bind_tenant {
     ($query:expr, $tenant:expr) => {{
         let tenant: &Tenant = $tenant;
@@ -64,6 +65,9 @@ macro_rules! bind_tenant {
             .bind(last(tenant.readiness.mailbox_side))
             .bind(first(tenant.readiness.agent_side))
             .bind(last(tenant.readiness.agent_side))
+            .bind(tenant.deletion.map(|one| Micros::from(one.deleted_at)))
+            .bind(tenant.deletion.map(|one| Micros::from(one.delete_after)))
+            .bind(i64::from(tenant.retention_days))
     }};
 }
 
@@ -180,8 +184,8 @@ where
     for<'r> QuarantineColumn<Vec<u8>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
     for<'r> Owned<Uuid>: FromRow<'r, E::Row>,
-    Self: LedgerStore + SettingsStore,
-    SqlTx<E>: LedgerTx + SettingsTx,
+    Self: LedgerStore + PrivacyStore + SettingsStore,
+    SqlTx<E>: LedgerTx + PrivacyTx + SettingsTx,
 {
     async fn schema_version(&self) -> Result<Option<i64>> {
         if let Some(cause) = self.down() {

@@ -95,6 +95,22 @@ async fn put(
     Ok(put)
 }
 
+macro_rules! purge {
+    ($table:literal, $key:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE tenant_id = $1 AND (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE tenant_id = $1 LIMIT $2)"
+        )
+    };
+}
+
 impl Engine for Sqlite {
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     // BEGIN IMMEDIATE has the lock of the whole file
@@ -105,6 +121,11 @@ impl Engine for Sqlite {
         queries::messages!("IN (SELECT unhex(value) FROM json_each($2))");
     const REMOVE_TAUGHT: &'static str =
         queries::remove_taught!("IN (SELECT unhex(value) FROM json_each($2))");
+    const REMOVE_MESSAGES: [&'static str; 2] = [
+        queries::remove_messages!("waiting", "IN (SELECT unhex(value) FROM json_each($2))"),
+        queries::remove_messages!("attribution", "IN (SELECT unhex(value) FROM json_each($2))"),
+    ];
+    const PURGE: &'static [&'static str] = queries::purges!(purge);
     const REVISIONS: &'static str =
         queries::revisions!("IN (SELECT unhex(value) FROM json_each($1))");
     const TALLIES: &'static str = queries::tallies!("$6 + (sent_at - $6) / $7 * $7");

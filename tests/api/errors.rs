@@ -26,7 +26,8 @@ on_both_engines! {
             tenant_id: TENANT.to_string(),
             display_name,
             consented_at,
-        };
+retention_days: None,
+};
         for (request, field) in [
             (register(None, String::new()), "consented_at"),
             (register(timestamp("1999-01-01T00:00:00Z"), String::new()), "consented_at"),

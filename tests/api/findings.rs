@@ -468,7 +468,8 @@ on_both_engines! {
             tenant_id: TENANT.to_string(),
             display_name: String::new(),
             consented_at: later.map(|at| prost_types::Timestamp { seconds: at.seconds + 1, ..at }),
-        };
+retention_days: None,
+};
         server.tenants().register_tenant(again).await.expect("registered");
         assert_eq!(site.found().await, [""; 0]);
     }

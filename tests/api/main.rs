@@ -14,6 +14,7 @@ mod growth;
 mod hostile;
 mod ingest;
 mod lookup;
+mod privacy;
 mod quarantine;
 mod range;
 mod receipts;

@@ -13,6 +13,7 @@ fn registration(consented_at: &str) -> pb::RegisterTenantRequest {
         tenant_id: TENANT.to_string().to_uppercase(),
         display_name: "  Contoso  ".into(),
         consented_at: timestamp(consented_at),
+        retention_days: None,
     }
 }
 

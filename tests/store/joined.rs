@@ -274,7 +274,8 @@ on_both_engines! {
                     tenant: TENANT,
                     display_name: format!("Contoso {n}"),
                     consented_at: time("2026-01-01T00:00:00Z"),
-                };
+retention_days: None,
+};
                 app.register_tenant(registration).await.expect("registered");
             }
         };

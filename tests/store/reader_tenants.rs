@@ -278,7 +278,7 @@ async fn readers_from_before_keep_what_they_read() {
         return;
     };
     let role = stage.role();
-    let migration = include_str!("../../migrations/postgres/0007_row_security.sql");
+    let migration = include_str!("../../migrations/postgres/0007_privacy_and_walls.sql");
     let carry = &migration[migration
         .find("INSERT INTO reader")
         .expect("it carries them over")..];

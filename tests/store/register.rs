@@ -17,6 +17,7 @@ async fn register(app: &App, consented_at: &str) -> Outcome {
         tenant: TENANT,
         display_name: String::new(),
         consented_at: time(consented_at),
+        retention_days: None,
     };
     let (tenant, outcome) = app.register_tenant(registration).await.expect("registered");
     assert_eq!(
@@ -84,7 +85,8 @@ on_both_engines! {
             tenant: TENANT,
             display_name: String::new(),
             consented_at: sentby::domain::Timestamp::from_micros(ahead as i64),
-        };
+retention_days: None,
+};
         app.register_tenant(registration).await.expect("registered");
         let revoked = app.revoke_consent(TENANT, None).await.expect("revoked");
         assert!(revoked.revoked_at.is_some());

@@ -287,6 +287,45 @@ impl TestDb {
         rows
     }
 
+    /// Every row of every table, as text, in one buffer each. Blobs are in hexadecimal.
+    pub async fn everything(&self) -> Vec<Vec<u8>> {
+        let (tables, rows): (&str, fn(&str) -> String) = match &self.config.database {
+            DatabaseUrl::Sqlite(_) => (
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+                |table| format!("SELECT * FROM {table}"),
+            ),
+            DatabaseUrl::Postgres(_) => (
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()",
+                |table| format!("SELECT t::text FROM {table} t"),
+            ),
+        };
+        let mut everything = Vec::new();
+        for table in self.texts(tables).await {
+            match &self.config.database {
+                DatabaseUrl::Postgres(_) => {
+                    let texts = self.texts(&rows(&table)).await;
+                    everything.extend(texts.into_iter().map(String::into_bytes));
+                }
+                DatabaseUrl::Sqlite(path) => {
+                    let url = format!("sqlite://{}", path.display());
+                    let mut connection = SqliteConnection::connect(&url).await.expect("SQLite");
+                    let sql = rows(&table);
+                    let read = sqlx::query(sqlx::AssertSqlSafe(sql.as_str()));
+                    for row in read.fetch_all(&mut connection).await.expect("rows") {
+                        let mut bytes = table.clone().into_bytes();
+                        for column in 0..row.len() {
+                            bytes.push(b'|');
+                            let value: Vec<u8> = row.try_get_unchecked(column).unwrap_or_default();
+                            bytes.extend(value);
+                        }
+                        everything.push(bytes);
+                    }
+                }
+            }
+        }
+        everything
+    }
+
     /// A number out of the store, by a statement that both engines take; `$1` is the tenant.
     pub async fn number(&self, sql: &'static str, tenant: TenantId) -> i64 {
         on_connection!(self, |connection| {
@@ -335,6 +374,7 @@ pub async fn register(app: &App, tenant: TenantId) {
         tenant,
         display_name: "Contoso".into(),
         consented_at: time("2026-01-01T00:00:00Z"),
+        retention_days: None,
     })
     .await
     .expect("registered");

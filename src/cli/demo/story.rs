@@ -76,6 +76,7 @@ pub(super) async fn register(
         tenant_id: tenant.into(),
         display_name: name.into(),
         consented_at: Some(SystemTime::now().into()),
+        retention_days: None,
     };
     let registered = answer(api.tenants().register_tenant(request(register)).await)?;
     let outcome = show::cell::<register_tenant_response::Outcome>(registered.outcome);

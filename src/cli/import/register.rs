@@ -32,6 +32,7 @@ pub(super) async fn tenant(api: &Api, tenant: TenantId) -> Result<(), Refused> {
         tenant_id,
         display_name: String::new(),
         consented_at: Some(SystemTime::now().into()),
+        retention_days: None,
     };
     let registered = api.tenants().register_tenant(request(register)).await;
     let outcome = answer(registered)?.outcome;

@@ -20,6 +20,9 @@ use uuid::Uuid;
 
 /// An older program refuses it, and cannot lose what it does not understand.
 pub(super) const MARK: [u8; 2] = [0, 2];
+/// The same format, where an event names a person who was erased: a program that does not know of
+/// such people would take one for nobody.
+pub(super) const MARK_OF_ERASED: [u8; 2] = [0, 3];
 
 const NONE: u8 = 0;
 const NEW: u8 = 1;
@@ -51,7 +54,11 @@ pub(in crate::store) fn encode(evidence: &Evidence) -> Vec<u8> {
         bytes: Vec::with_capacity(256),
         known: Vec::with_capacity(16),
     };
-    writer.bytes.extend(MARK);
+    let is_of_erased = |event: &SendEvent| event.pseudonyms().next().is_some();
+    let has_erased = evidence.events().any(is_of_erased);
+    writer
+        .bytes
+        .extend(if has_erased { MARK_OF_ERASED } else { MARK });
     writer.bytes.push(u8::from(evidence.is_truncated()));
     let mut before = 0;
     for event in evidence.events() {
@@ -177,6 +184,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Evidence> {
     let mut reader = Reader {
         bytes: bytes
             .strip_prefix(&MARK)
+            .or_else(|| bytes.strip_prefix(&MARK_OF_ERASED))
             .ok_or_else(|| corrupt("a format that this version does not know"))?,
         known: Vec::with_capacity(16),
     };

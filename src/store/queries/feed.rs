@@ -23,7 +23,8 @@ pub(in crate::store) const COMMITS: &str = "SELECT c.*, t.tenant_id AS of_tenant
      FROM (SELECT tenant_id, revision, committed_at, messages, \
      sum(length(messages)) OVER (ORDER BY revision) - length(messages) AS bytes_before \
      FROM change WHERE tenant_id = $1 AND revision > $2 ORDER BY revision LIMIT $3) counted \
-     WHERE bytes_before < $4) c ON true WHERE t.tenant_id = $1 ORDER BY c.revision";
+     WHERE bytes_before < $4) c ON true WHERE t.tenant_id = $1 \
+     AND t.deleted_at IS NULL ORDER BY c.revision";
 
 /// Of the oldest `$3` changes those before the first that was committed at `$2` or later: the feed
 /// loses its beginning and never a piece of its middle, whatever the clocks said. By primary

@@ -4,7 +4,8 @@
 /// where nothing is covered, none where there is no such tenant.
 pub(in crate::store) const COVERED: &str = "SELECT c.*, t.tenant_id AS of_tenant, t.generation, t.revision \
      FROM tenant t LEFT JOIN (SELECT tenant_id, source, clock, settled_days, start_at, end_at, \
-     advanced_at FROM coverage_window WHERE tenant_id = $1) c ON true WHERE t.tenant_id = $1";
+     advanced_at FROM coverage_window WHERE tenant_id = $1) c ON true WHERE t.tenant_id = $1 \
+     AND t.deleted_at IS NULL";
 
 /// The periods of one line that touch [$5, $6]. By primary key.
 pub(in crate::store) const COVERED_NEAR: &str = "SELECT tenant_id, source, clock, \

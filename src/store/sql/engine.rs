@@ -21,6 +21,11 @@ pub(in crate::store) trait Engine: Database + HasStatementCache + Sized {
     const MESSAGES: &'static str;
     /// [`queries::remove_taught`] of the keys `$2`.
     const REMOVE_TAUGHT: &'static str;
+    /// [`queries::remove_messages`] of the keys `$2`: the messages, and what they wait for.
+    const REMOVE_MESSAGES: [&'static str; 2];
+    /// Deletes at most `$2` rows of the tenant `$1`, a statement for each table
+    /// ([`queries::purges`]).
+    const PURGE: &'static [&'static str];
     /// [`queries::revisions`] of the tenants `$1`.
     const REVISIONS: &'static str;
     /// [`queries::tallies`] with the slots of this engine's times.

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        LedgerTx, Result, SettingsTx, StoreError, Tx, queries,
+        LedgerTx, PrivacyTx, Result, SettingsTx, StoreError, Tx, queries,
         rows::{
             AdminChangeRow, AuditBatchRow, LessonRow, MailboxRow, MessageRow, Micros, Owned,
             QuarantineColumn, QuarantineRow, QuarantineUsageRow, mailbox_kind, pack, signed,
@@ -55,7 +55,7 @@ where
     for<'r> QuarantineColumn<Option<i64>>: FromRow<'r, E::Row>,
     for<'r> QuarantineUsageRow: FromRow<'r, E::Row>,
     for<'r> Owned<Uuid>: FromRow<'r, E::Row>,
-    Self: LedgerTx + SettingsTx,
+    Self: LedgerTx + PrivacyTx + SettingsTx,
 {
     fn tenant(&self) -> &Tenant {
         &self.tenant

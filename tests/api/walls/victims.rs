@@ -49,6 +49,7 @@ pub async fn fill(server: &TestServer, tenant: TenantId, victim: usize) {
         tenant,
         display_name: format!("{NAME}{victim}"),
         consented_at: time("2026-01-01T00:00:00Z"),
+        retention_days: None,
     });
     registered.await.expect("registered");
     let tenant_id = tenant.to_string();

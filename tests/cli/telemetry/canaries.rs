@@ -141,6 +141,7 @@ async fn tenants(channel: &Channel, tenant: &str, calls: &mut Calls) {
         tenant_id: id.into(),
         display_name: "Canary Ltd".into(),
         consented_at: at(FROM),
+        ..Default::default()
     };
     calls.well("register", client.register_tenant(register(tenant)).await);
     calls.badly("register", client.register_tenant(register("canary")).await);
