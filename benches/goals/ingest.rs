@@ -109,6 +109,7 @@ pub async fn register(address: &str, feed: &Feed) {
             seconds: 1_600_000_000,
             nanos: 0,
         }),
+        retention_days: None,
     };
     tenants.register_tenant(request).await.expect("registered");
     let mailboxes = feed.register.iter().map(|address| pb::Mailbox {

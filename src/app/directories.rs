@@ -204,8 +204,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_tenant_has_one_directory_and_only_for_its_version() {
+    #[tokio::test]
+    async fn a_tenant_has_one_directory_and_only_for_its_version() {
         let store = crate::store::open_sqlite(std::path::Path::new("never-opened.db"));
         let secret = SecretCell::new(store, Some([7; 32]));
         let directories = Directories::new(Arc::new(secret));

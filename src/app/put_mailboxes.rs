@@ -47,7 +47,7 @@ impl App {
         let mut tx = self.begin(change.tenant).await?;
         let directory = self.directories.of_tx(&mut *tx).await?;
         let change = &without_erased(change, directory.tombstones());
-        let (mut outcome, dirty) = apply(tx.mailboxes().await?, &change.put, &change.remove)?;
+        let (mut outcome, dirty) = apply(tx.mailboxes().await?, &change.put, change.remove)?;
         outcome.erased = change.erased;
         let mut tenant = tx.tenant().clone();
         let is_other_register = outcome.removed > 0 || !dirty.is_empty();

@@ -62,6 +62,25 @@ fn assert_gone(rows: &[Vec<u8>], person: &str) {
     }
 }
 
+/// Her entry in the register.
+async fn put_anna(app: &Arc<App>) {
+    app.put_mailboxes(sentby::app::put_mailboxes::RegisterChange {
+        tenant: TENANT,
+        put: vec![sentby::domain::Mailbox {
+            address: "anna@contoso.com".into(),
+            kind: sentby::domain::MailboxKind::User,
+            aliases: vec!["anna.k@contoso.com".into()],
+            display_name: "Anna".into(),
+            guid: None,
+            object_id: None,
+        }],
+        settings: Vec::new(),
+        remove: Vec::new(),
+    })
+    .await
+    .expect("put");
+}
+
 on_both_engines! {
     /// Ingest-then-erase, erase-then-ingest, and erased in between: the same rows.
     async fn what_came_first_does_not_matter(db: TestDb) {
@@ -118,19 +137,7 @@ on_both_engines! {
         let lines: Vec<String> = all.iter().map(Record::json).chain([broken]).collect();
         let content = lines.join("\n").into_bytes();
         feed(&app, vec![content.clone()]).await;
-        app.put_mailboxes(sentby::app::put_mailboxes::RegisterChange {
-            tenant: TENANT,
-            put: vec![sentby::domain::Mailbox {
-                address: anna.into(),
-                kind: sentby::domain::MailboxKind::User,
-                aliases: vec!["anna.k@contoso.com".into()],
-                display_name: "Anna".into(),
-                guid: None,
-                object_id: None,
-            }],
-            settings: Vec::new(),
-            remove: Vec::new(),
-        }).await.expect("put");
+        put_anna(&app).await;
         let neighbours = |rows: Vec<String>| -> Vec<String> {
             rows.into_iter().filter(|row| row.contains("2@x")).collect()
         };
