@@ -182,7 +182,6 @@ fn unknown(command: &str) -> Option<String> {
 }
 
 #[test]
-#[ignore = "doctor, info, token, --ca-file and --restored are yet to come"]
 fn commands_that_are_told_exist() {
     let pages = [
         "docs/runbook.md",
@@ -230,7 +229,6 @@ fn links_of_the_run_book_lead_somewhere() {
 }
 
 #[test]
-#[ignore = "the alerts are yet to come"]
 fn every_alert_is_in_the_run_book() {
     let book = read("docs/runbook.md");
     let alerts = read("deploy/prometheus/alerts.yaml");
