@@ -15,6 +15,7 @@ const PAGE: u32 = 1_000;
 struct Survey {
     active: u64,
     revoked: u64,
+    deleted: u64,
     covered: u64,
     /// Microseconds.
     silence: i64,
@@ -35,7 +36,9 @@ impl App {
         loop {
             let tenants = self.store.tenants(after, PAGE).await?;
             for tenant in &tenants {
-                if tenant.revoked_at.is_some() {
+                if tenant.deletion.is_some() {
+                    survey.deleted += 1;
+                } else if tenant.revoked_at.is_some() {
                     survey.revoked += 1;
                 } else {
                     survey.active += 1;
@@ -58,7 +61,7 @@ impl App {
         let quarantine = self.store.quarantine_usage(tenant.id).await?;
         survey.quarantined += quarantine.copies + quarantine.without_copy;
         survey.quarantined_bytes += quarantine.bytes;
-        if tenant.revoked_at.is_some() {
+        if tenant.revoked_at.is_some() || tenant.deletion.is_some() {
             return Ok(()); // nobody has to collect for it
         }
         let Some(covered) = self.store.covered(tenant.id).await? else {
@@ -95,6 +98,7 @@ impl Survey {
         let tenants = &meters().tenants;
         tenants.active.set(self.active as f64);
         tenants.revoked.set(self.revoked as f64);
+        tenants.deleted.set(self.deleted as f64);
         tenants.covered.set(self.covered as f64);
         tenants.silence.set(self.silence as f64 / 1e6);
         tenants.lag.set(self.lag as f64 / 1e6);

@@ -7,7 +7,7 @@ use crate::{
     cache,
     config::{CacheKind, Config, DatabaseUrl},
     domain::{Check, Timestamp},
-    store,
+    store::{self, SCHEMA_VERSIONS},
 };
 
 pub use crate::store::examine_clock as clock;
@@ -59,7 +59,7 @@ pub async fn examine(config: &Config) -> Vec<Check> {
             checks.extend(store::examine_sqlite(path, key).await);
         }
     }
-    // Here: the store's own check of its schema and walls, once it is there.
+    checks.extend(walls(config).await);
     if let CacheKind::Redis(url) = &config.cache {
         let ca = config.cache_ca_file.as_ref();
         if let Some(path) = ca {
@@ -70,6 +70,34 @@ pub async fn examine(config: &Config) -> Vec<Check> {
         checks.extend(cache::examine_redis(url, &shown, ca).await);
     }
     checks
+}
+
+/// What a start would refuse the database for. Nothing, where that cannot be looked at: why was
+/// told before.
+async fn walls(config: &Config) -> Vec<Check> {
+    const NAME: &str = "walls";
+    if matches!(&config.database, DatabaseUrl::Sqlite(path) if !path.exists()) {
+        return Vec::new();
+    }
+    let Ok(store) = super::open_store(config) else {
+        return Vec::new();
+    };
+    let version = store.schema_version().await;
+    if !matches!(version, Ok(Some(version)) if SCHEMA_VERSIONS.contains(&version)) {
+        return Vec::new();
+    }
+    let Ok(problems) = store.check().await else {
+        return Vec::new();
+    };
+    if problems.is_empty() {
+        let fine = "tables, keys and the walls between tenants are as the migrations make them";
+        return vec![Check::ok(NAME, fine)];
+    }
+    let told = problems.into_iter().map(|problem| match problem.is_fatal {
+        true => Check::error(NAME, problem.what, problem.repair),
+        false => Check::warning(NAME, problem.what, problem.repair),
+    });
+    told.collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::{
     access::{Certificate, is_uri},
     domain::Timestamp,
+    telemetry::meters,
 };
 use rustls::{
     RootCertStore, ServerConfig,
@@ -33,6 +34,7 @@ pub(super) struct Pem<'a> {
 /// What handshakes are made with; an error says which file is wrong and how.
 pub(super) fn config(pem: Pem, demand: Demand) -> Result<ServerConfig, String> {
     let chain = certificates(pem.cert).map_err(|why| format!("tls_cert_file: {why}"))?;
+    let expires = expires(&chain);
     let key = PrivateKeyDer::from_pem_slice(pem.key)
         .map_err(|_| "tls_key_file: it holds no private key (PEM)".to_owned())?;
     let provider = Arc::new(default_provider());
@@ -52,7 +54,16 @@ pub(super) fn config(pem: Pem, demand: Demand) -> Result<ServerConfig, String> {
     // a session that is taken up again would pass the check of its client's certificate by
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    if let Some(at) = expires {
+        meters::certificate_expires(at);
+    }
     Ok(config)
+}
+
+/// In seconds since 1970.
+fn expires(chain: &[CertificateDer<'_>]) -> Option<i64> {
+    let (_, leaf) = parse_x509_certificate(chain.first()?).ok()?;
+    Some(leaf.validity().not_after.timestamp())
 }
 
 fn verifier(

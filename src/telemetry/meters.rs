@@ -185,6 +185,7 @@ pub struct Admission {
 pub struct Tenants {
     pub active: Gauge,
     pub revoked: Gauge,
+    pub deleted: Gauge,
     pub covered: Gauge,
     pub silence: Gauge,
     pub lag: Gauge,
@@ -290,6 +291,7 @@ impl Tenants {
         Self {
             active: tenants("active"),
             revoked: tenants("revoked"),
+            deleted: tenants("deleted"),
             covered: gauge("sentby_coverage_tenants", &[]),
             silence: gauge("sentby_collector_silence_max_seconds", &[]),
             lag: gauge("sentby_coverage_lag_max_seconds", &[]),

@@ -182,7 +182,7 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "sentby_tenants",
         &["state"],
-        "Tenants: active (consented), revoked",
+        "Tenants: active (consented), revoked, deleted (to be purged)",
     ),
     gauge(
         "sentby_coverage_tenants",

@@ -34,7 +34,7 @@ const GUID: &str = "c0ffee0b";
 /// Begins the names of victims, which the list of all tenants shows to whoever may call it.
 const NAME: &str = "Name-of-a-victim-";
 /// Methods that answer of all tenants.
-const OF_ALL: [&str; 1] = ["ListTenants"];
+const OF_ALL: [&str; 2] = ["ListTenants", "GetServerInfo"];
 
 /// Attackers at a time.
 const AT_ONCE: u64 = 6;

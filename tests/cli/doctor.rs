@@ -148,7 +148,7 @@ async fn a_file_its_folder_and_its_key() {
         "--callers-file",
         callers.to_str().expect("a path"),
     ]);
-    found.is("callers-file", "ERROR", "is no TOML");
+    found.is("callers-file", "ERROR", "cannot be used");
     assert!(!format!("{:?}", found.lines).contains("S3cret"));
 }
 

@@ -117,6 +117,7 @@ async fn next_version(db: &TestDb, version: i64) {
             let mut connection = PgConnection::connect(url).await.expect("Postgres");
             let sql = format!(
                 "BEGIN; SET LOCAL lock_timeout = '2s'; {of_both} \
+                 ALTER TABLE added{version} ENABLE ROW LEVEL SECURITY; \
                  {row} VALUES ({version}, 'next', true, '\\x00', 0); COMMIT"
             );
             let done = connection.execute(AssertSqlSafe(sql)).await;

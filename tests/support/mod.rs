@@ -126,7 +126,7 @@ impl TestDb {
             cache_entries: 10_000,
             ingest_memory: 32 << 20,
             change_days: 30,
-            unjoined_send_days: 30,
+            unjoined_send_days: 3_650, // the records of most tests are of one month, long ago
             delete_grace_days: 7,
             log: "off".into(),
             log_format: LogFormat::Text,

@@ -1,6 +1,6 @@
 //! Files that a server reads, and room for the one that it writes.
 
-use crate::{domain::Check, server::key_file};
+use crate::{access::Callers, domain::Check, server::key_file};
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 /// A secret that everybody on the machine can read is none.
@@ -32,20 +32,19 @@ pub(super) fn key(path: &Path) -> (Check, Option<[u8; 32]>) {
     (read_by_others(NAME, path).unwrap_or_else(fine), Some(key))
 }
 
-/// That it is TOML. What stands in it, its reader tells: the place for that is here.
+/// As a start reads it.
 pub(super) fn callers(path: &Path) -> Check {
     const NAME: &str = "callers-file";
     let shown = path.display();
-    let table = match fs::read_to_string(path) {
-        Ok(text) => text.parse::<toml::Table>(),
+    let callers = match fs::read_to_string(path) {
+        Ok(text) => Callers::parse(&text),
         Err(error) => return unreadable(NAME, path, &error),
     };
-    match table {
-        Ok(_) => Check::ok(NAME, format!("{shown} can be read")),
+    match callers {
+        Ok(_) => Check::ok(NAME, format!("{shown} says who may call")),
         Err(error) => {
-            // not its Display: that quotes the line
-            let says = format!("{shown} is no TOML: {}", error.message());
-            Check::error(NAME, says, "correct it; the README shows one")
+            let says = format!("{shown} cannot be used: {error}");
+            Check::error(NAME, says, "correct it: docs/access.md shows one")
         }
     }
 }
