@@ -1,5 +1,7 @@
 //! Who may call what: the real server over real TLS, callers of every kind, and what is not let in.
 
+#![allow(clippy::too_many_lines)] // a story is told in one go
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::support::{
     TENANT,
-    process::{Server, run, sentby, succeeded, text},
+    process::{Server, run, sentby, succeeded, text, without_settings},
 };
 use sentby::access::{TOKEN_PREFIX, TokenHash};
 use std::{
@@ -23,7 +23,8 @@ fn refused(files: &Files, arguments: &[&str]) -> (Option<i32>, String) {
     let limited = format!("timeout 20 \"$0\" {}", "\"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &limited, env!("CARGO_BIN_EXE_sentby")]);
-    let output = command.args(&serve).output().expect("it runs");
+    command.args(&serve);
+    let output = without_settings(command).output().expect("it runs");
     assert_ne!(output.status.code(), Some(124), "it serves: {arguments:?}");
     (output.status.code(), text(&output.stderr))
 }

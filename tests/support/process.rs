@@ -15,6 +15,11 @@ use std::{
 pub fn sentby(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sentby"));
     command.args(arguments);
+    without_settings(command)
+}
+
+/// A command that sees no settings of the environment.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SENTBY_") {
             command.env_remove(name);
@@ -109,7 +114,7 @@ impl Server {
         let limit = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
         command.args(["-c", &limit, env!("CARGO_BIN_EXE_sentby"), "serve"]);
         command.args(["--listen", "127.0.0.1:0", "--database", database]);
-        Self::of(command)
+        Self::of(without_settings(command))
     }
 
     /// Of a command that ends up in `serve`.
