@@ -94,7 +94,7 @@ pub(super) fn in_words(cause: &str) -> String {
     // the reason for an end is sometimes overtaken by the end
     const ENDED: &str = "the server ended the connection: it may serve https:// only, or want a \
                          certificate (--client-cert-file), or not take the one it was shown";
-    const WORDS: [(&str, &str); 14] = [
+    const WORDS: [(&str, &str); 15] = [
         (
             "UnknownIssuer",
             "the server's certificate is not of the authority in --ca-file",
@@ -142,6 +142,7 @@ pub(super) fn in_words(cause: &str) -> String {
         ("InvalidMessage", "what answers there does not speak TLS"),
         ("connection closed", ENDED),
         ("broken pipe", ENDED),
+        ("frame with invalid size", ENDED), // its alert, read as HTTP/2
     ];
     let known = WORDS.iter().find(|(name, _)| cause.contains(name));
     match known {

@@ -1,6 +1,6 @@
 //! A refused call, told to a person: what, which field, and what to do next.
 
-use super::{client::root_cause, show};
+use super::{client::root_cause, credentials::in_words, show};
 use crate::{
     grpc::ERROR_DOMAIN,
     pb::{BatchError, ErrorReason},
@@ -66,6 +66,7 @@ impl std::error::Error for Refused {}
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(cause) = self.connection_error() {
+            let cause = in_words(&cause);
             return write!(
                 f,
                 "no answer: {cause}\n  what to do: is the server running, and reachable from \

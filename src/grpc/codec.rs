@@ -59,10 +59,7 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
 
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // a message of so many fields is larger
-        if is_request::<U>()
-            && source.remaining() > MOST_FIELDS
-            && has_too_many(source.chunk())
-        {
+        if is_request::<U>() && source.remaining() > MOST_FIELDS && has_too_many(source.chunk()) {
             return Err(status::too_many_fields());
         }
         self.0.decode(source)

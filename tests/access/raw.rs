@@ -101,7 +101,10 @@ pub fn methods() -> Vec<Method> {
             request: message(method.input_type()),
         })
     });
-    methods.collect()
+    let mut methods: Vec<Method> = methods.collect();
+    // of a deleted tenant there is nothing left to ask
+    methods.sort_by_key(|method| method.name.ends_with("/DeleteTenant"));
+    methods
 }
 
 /// A request about this tenant that is valid where one can be made without knowing more.

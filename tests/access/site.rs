@@ -93,7 +93,7 @@ pub struct Site {
     pub address: SocketAddr,
     pub app: Arc<App>,
     serving: JoinHandle<()>,
-    _db: Option<TestDb>,
+    db: Option<TestDb>,
 }
 
 impl Site {
@@ -103,8 +103,17 @@ impl Site {
         let mut site = Self::over(db.config.clone(), callers).await;
         register(&site.app, TENANT).await;
         register(&site.app, OTHER_TENANT).await;
-        site._db = Some(db);
+        site.db = Some(db);
         site
+    }
+
+    /// From now on every read and write fails.
+    pub async fn lose_all_tables(&self) {
+        let db = self.db.as_ref().expect("of its own");
+        db.execute("DROP VIEW attribution_v1").await;
+        db.execute("DROP VIEW tenant_v1").await;
+        db.execute("DROP TABLE attribution").await;
+        db.execute("DROP TABLE tenant").await;
     }
 
     pub async fn over(mut config: Config, callers: &str) -> Self {
@@ -136,7 +145,7 @@ impl Site {
             address,
             app,
             serving,
-            _db: None,
+            db: None,
         }
     }
 

@@ -192,6 +192,8 @@ on_both_engines! {
 
     /// What is older than the tenant keeps goes, with a word in the feed, and does not come back.
     async fn old_messages_go(db: TestDb) {
+        let mut db = db;
+        db.config.unjoined_send_days = 30;
         let server = TestServer::with_tenant(&db).await;
         let recent = sentby::domain::Timestamp::from_micros(
             i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("now").as_micros()).expect("fits")
