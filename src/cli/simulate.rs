@@ -41,9 +41,9 @@ pub(super) struct Simulate {
     /// Records of other operations for each send event. A real tenant has 20 to 100
     #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = noise)]
     noise: f64,
-    /// When the first message is sent
-    #[arg(long, value_name = "TIME", default_value = "2026-03-02T00:00:00Z", value_parser = start)]
-    start: Moment,
+    /// When the first message is sent [default: so many days ago that the feed ends this morning]
+    #[arg(long, value_name = "TIME", value_parser = start)]
+    start: Option<Moment>,
     /// Over so many days the messages are spread; up to now at most
     #[arg(long, value_name = "N", default_value_t = 14,
         value_parser = clap::value_parser!(u32).range(1..=3_650))]
@@ -104,7 +104,7 @@ impl Simulate {
             seed: self.seed,
             messages: self.messages,
             tenants: self.tenants.into(),
-            start: self.start,
+            start: self.start.unwrap_or_else(|| days_ago(self.days)),
             days: self.days,
             agents: self.agents.into(),
             shared: self.shared.into(),
@@ -182,6 +182,14 @@ fn noise(text: &str) -> Result<f64, String> {
     is_possible
         .then_some(number)
         .ok_or_else(|| "is not between 0 and 1000".into())
+}
+
+/// The beginning of a day. Private mail of long ago would not be kept: `unjoined_send_days`.
+fn days_ago(days: u32) -> Moment {
+    const DAY: i64 = 86_400;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    Moment::from_seconds((now / DAY - i64::from(days)) * DAY)
 }
 
 fn start(text: &str) -> Result<Moment, String> {

@@ -19,7 +19,7 @@ use tonic::{Status, body::Body};
 const SMALL: usize = 64 << 10;
 /// What requests have in memory beyond that, all together; those of batches have a room of
 /// their own.
-const ROOM: usize = 16 << 20;
+const ROOM: usize = 8 << 20;
 
 /// The room of the process for large requests.
 #[derive(Clone, Debug)]

@@ -198,7 +198,16 @@ async fn a_postgres_and_the_role_in_it() {
         .replace("//postgres@", &format!("//{role}:S3cret@"));
     let found = doctor(&["--database", &limited]);
     found.is("write", "ERROR", "permission denied");
-    repair(&mut owner, found.is("rights", "ERROR", "attribution")).await;
+    let told = found.is("rights", "ERROR", "attribution")["repair"].clone();
+    let told = told.as_str().expect("a command");
+    assert!(told.ends_with(&format!("--app-role {role}")), "{told}");
+    succeeded(&run(&[
+        "migrate",
+        "--database",
+        &alone.url,
+        "--app-role",
+        &role,
+    ]));
     let found = doctor(&["--database", &limited]);
     found.is("rights", "OK", "");
     found.is("write", "OK", "");
@@ -446,7 +455,17 @@ fn certificates_and_their_keys() {
     let database = url(&made.folder.path().join("sentby.db"));
     for (name, level) in [("ca.pem", "OK"), ("good.pem", "ERROR")] {
         let authority = made.path(name);
-        let found = doctor(&["--database", &database, "--tls-client-ca-file", &authority]);
+        let (cert, key) = (made.path("good.pem"), made.path("good.key"));
+        let found = doctor(&[
+            "--database",
+            &database,
+            "--tls-cert-file",
+            &cert,
+            "--tls-key-file",
+            &key,
+            "--tls-client-ca-file",
+            &authority,
+        ]);
         found.is("tls-client-ca", level, "");
     }
 }

@@ -349,8 +349,8 @@ async fn found_schema(connection: &mut PgConnection) -> Result<Option<i64>, sqlx
 /// Of all our tables.
 async fn rights(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
     const NAME: &str = "rights";
-    let (role, schema, is_superuser): (String, String, bool) = query_as(
-        "SELECT current_user::text, current_schema()::text, rolsuper FROM pg_roles \
+    let (role, is_superuser): (String, bool) = query_as(
+        "SELECT current_user::text, rolsuper FROM pg_roles \
          WHERE rolname = current_user",
     )
     .fetch_one(&mut *connection)
@@ -358,7 +358,7 @@ async fn rights(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
     let missing: Vec<String> = query_scalar(
         "SELECT c.relname::text FROM pg_class c \
          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') \
-         AND c.relname <> '_sqlx_migrations' \
+         AND c.relname NOT IN ('_sqlx_migrations', 'reader') \
          AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
          AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) \
          ORDER BY 1",
@@ -369,15 +369,13 @@ async fn rights(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
         Check::error(
             NAME,
             format!("{role} may not read and write {}", missing.join(", ")),
-            format!(
-                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
-            ),
+            format!("as the owner of the tables: sentby migrate --database URL --app-role {role}"),
         )
     } else if is_superuser {
         Check::warning(
             NAME,
             format!("{role} is a superuser: no rule of the database holds for it"),
-            "CREATE ROLE sentby LOGIN PASSWORD '…'; and give it the tables",
+            "sentby migrate --database URL --app-role sentby_app, and serve as that role",
         )
     } else {
         Check::ok(NAME, format!("{role} may read and write all tables"))
@@ -403,7 +401,9 @@ async fn can_write(connection: &mut PgConnection) -> Result<Check, sqlx::Error> 
                 .as_deref()
             {
                 Some("25006") => "name the primary in --database: this is a standby, or read-only",
-                Some("42501") => "give the role the tables: see `rights`",
+                Some("42501") => {
+                    "as the owner of the tables: sentby migrate --database URL --app-role ROLE"
+                }
                 _ => "see the log of the database",
             };
             Check::error(
