@@ -1,7 +1,7 @@
 //! The whole of a tenant at once: all records → evidence of each message → the answers.
 
 use super::{
-    people::{Actor, Entry, Identity, People, identities},
+    people::{Actor, Entry, People},
     record::{Event, Operation, Side, read},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ pub struct Answer {
     pub agent: Option<String>,
     pub mailbox: Option<String>,
     pub candidates: Vec<String>,
-    /// Seconds since 1970.
+    /// Microseconds since 1970.
     pub sent_at: i64,
     pub confirmed: bool,
     pub contradicted: bool,
@@ -65,9 +65,10 @@ fn bounded(sorted: Vec<Event>) -> Vec<Event> {
     left
 }
 
-/// As the record names him.
+/// As the record names him: by his name, else by what stands in its place.
 fn actor_of(event: &Event) -> String {
-    event.user_id.clone().unwrap_or_default()
+    let names = [&event.user_id, &event.logon_sid, &event.user_key];
+    names.into_iter().flatten().next().cloned().unwrap_or_default()
 }
 
 const BASES: [(Operation, Side, &str); 6] = [
@@ -99,80 +100,132 @@ impl Judged<'_> {
             _ => None,
         }
     }
+
+    fn is_unresolved(&self) -> bool {
+        self.actor == Actor::Unresolved
+    }
+}
+
+/// Each event with who did it, the strongest first.
+fn judged<'a>(events: &'a [Event], people: &People) -> Vec<Judged<'a>> {
+    let sent_as: BTreeSet<String> = events
+        .iter()
+        .filter(|event| event.operation != Operation::Send && !event.failed)
+        .filter_map(|event| people.mailbox(event))
+        .collect();
+    let one = |event: &'a Event| {
+        let side = event.side();
+        let actor = people.actor(event, &sent_as);
+        let mailbox = people.mailbox(event);
+        let mut bases = BASES.iter();
+        let rank = bases.position(|basis| (basis.0, basis.1) == (event.operation, side));
+        Judged {
+            event,
+            rank: rank.expect("all combinations").min(4),
+            side,
+            actor,
+            mailbox,
+        }
+    };
+    let mut judged: Vec<Judged<'_>> = events.iter().map(one).collect();
+    judged.sort_by_key(|one| (one.rank, one.event));
+    unite(&mut judged);
+    judged
+}
+
+/// Whoever shares an identifier is one person, by the name in the strongest event; an
+/// identifier without a name gets that of whom it is united with.
+fn unite(judged: &mut [Judged<'_>]) {
+    let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+    for (at, one) in judged.iter().enumerate() {
+        let mut group = BTreeSet::from([at]);
+        let shares = |other: &BTreeSet<usize>| {
+            other.iter().any(|other| shares_identifier(&judged[*other], one))
+        };
+        let (same, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(shares);
+        group.extend(same.into_iter().flatten());
+        groups = others;
+        groups.push(group);
+    }
+    for group in groups {
+        let actors: Vec<Actor> = group.iter().map(|at| judged[*at].actor.clone()).collect();
+        let person = actors.iter().find(|actor| matches!(actor, Actor::Person(_)));
+        let account = actors.iter().find(|actor| matches!(actor, Actor::Account(_)));
+        let Some(name) = person.or(account) else {
+            continue;
+        };
+        for at in group {
+            if matches!(judged[at].actor, Actor::Person(_) | Actor::Unresolved) {
+                judged[at].actor = name.clone();
+            }
+        }
+    }
+}
+
+/// One name is one person too. What failed tells nothing about those who sent.
+fn shares_identifier(one: &Judged<'_>, other: &Judged<'_>) -> bool {
+    let counts = |one: &Judged<'_>| !matches!(one.actor, Actor::Service(_)) && !one.event.failed;
+    let name = |one: &Judged<'_>| match &one.actor {
+        Actor::Person(name) | Actor::Account(name) => Some(name.clone()),
+        _ => None,
+    };
+    let (mine, others) = (one.event.all_identities(), other.event.all_identities());
+    let same_name = name(one).is_some() && name(one) == name(other);
+    counts(one) && counts(other) && (same_name || mine.iter().any(|mine| others.contains(mine)))
 }
 
 fn judge(events: &[Event], people: &People) -> Answer {
-    let mut sent: Vec<Judged<'_>> = events
-        .iter()
-        .filter(|event| !event.failed)
-        .map(|event| {
-            let side = event.side();
-            let mut bases = BASES.iter();
-            let rank = bases.position(|basis| (basis.0, basis.1) == (event.operation, side));
-            Judged {
-                event,
-                rank: rank.expect("all combinations"),
-                side,
-                actor: people.actor(event),
-                mailbox: people.mailbox(event),
-            }
-        })
-        .collect();
-    if sent.is_empty() {
+    let judged = judged(events, people);
+    let sent: Vec<&Judged<'_>> = judged.iter().filter(|one| !one.event.failed).collect();
+    let Some(sent_at) = sent.iter().map(|one| one.event.time).min() else {
         return only_failed(events);
-    }
-    sent.sort_by(|a, b| (BASES[a.rank].2 == "SEND", a.rank, a.event).cmp(&(
-        BASES[b.rank].2 == "SEND",
-        b.rank,
-        b.event,
-    )));
-    let (plain, strong): (Vec<&Judged<'_>>, Vec<&Judged<'_>>) =
-        sent.iter().partition(|one| one.is_plain());
-    let (by_strong, by_plain) = (groups(&strong), groups(&plain));
-    let other_account = strong.iter().any(|strong| {
-        strong.actor == Actor::Unresolved && !plain.iter().any(|plain| may_be_same(strong, plain))
-    });
-    let (people, used): (&[Vec<&Judged<'_>>], &[&Judged<'_>]) = if !by_strong.is_empty() {
-        (&by_strong, &strong)
-    } else if other_account {
-        (&[], &strong)
-    } else {
-        (&by_plain, &plain)
     };
+    let (plain, strong): (Vec<&Judged<'_>>, Vec<&Judged<'_>>) =
+        sent.iter().copied().partition(|one| one.is_plain());
+    let has_person = |events: &[&Judged<'_>]| events.iter().any(|one| one.person().is_some());
+    let by = if has_person(&strong) {
+        strong.clone()
+    } else {
+        let may_be = |one: &&Judged<'_>| !is_another(&strong, one);
+        plain.iter().copied().filter(may_be).collect()
+    };
+    let names: BTreeSet<&str> = by.iter().filter_map(|one| one.person()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     let mut answer = Answer {
-        sent_at: sent.iter().map(|one| one.event.time).min().expect("some"),
+        sent_at,
         ..Answer::default()
     };
-    let used: Vec<&Judged<'_>> = match people {
+    let used: Vec<&Judged<'_>> = match names.as_slice() {
         [] => {
-            let used = if other_account { used.to_vec() } else { sent.iter().collect() };
-            let nobody: Vec<_> = used.iter().copied().filter(|one| one.actor == Actor::Unresolved).collect();
-            let is_unresolved = !nobody.is_empty();
-            answer.verdict = if is_unresolved { "UNRESOLVED" } else { "NOT_A_PERSON" };
-            if is_unresolved { nobody } else { used }
+            let unresolved = sent.iter().copied().filter(|one| one.is_unresolved());
+            let unresolved: Vec<&Judged<'_>> = unresolved.collect();
+            if unresolved.is_empty() {
+                answer.verdict = "NOT_A_PERSON";
+                sent.clone()
+            } else {
+                answer.verdict = "UNRESOLVED";
+                unresolved
+            }
         }
-        [one] => {
+        [name] => {
             answer.verdict = "ATTRIBUTED";
-            let agent = one[0].person().expect("a person");
-            answer.agent = Some(agent.to_owned());
-            let is_his = |other: &&Judged<'_>| is_same(one, other);
-            let his: Vec<&Judged<'_>> = sent.iter().filter(is_his).collect();
-            let has = |side| his.iter().any(|one| one.side == side);
-            answer.confirmed = has(Side::Mailbox) && has(Side::Agent);
-            answer.contradicted = !one[0].is_plain()
-                && plain.iter().any(|plain| plain.person().is_some() && !is_same(one, plain));
-            one.clone()
+            answer.agent = Some((*name).to_owned());
+            let his = sent.iter().filter(|one| one.person() == Some(*name));
+            let sides: BTreeSet<Side> = his.map(|one| one.side).collect();
+            answer.confirmed = sides.len() == 2;
+            let names_another = |one: &&Judged<'_>| one.person().is_some_and(|other| other != *name);
+            answer.contradicted = has_person(&strong) && plain.iter().any(names_another);
+            let is_his = |one: &&Judged<'_>| one.person() == Some(*name);
+            by.iter().copied().filter(is_his).collect()
         }
         several => {
             answer.verdict = "CONFLICT";
-            let names = several.iter().filter_map(|one| one[0].person());
-            let names: BTreeSet<&str> = names.collect();
-            answer.candidates = names.into_iter().map(str::to_owned).collect();
-            used.iter().copied().filter(|one| one.person().is_some()).collect()
+            answer.candidates = several.iter().map(|name| (*name).to_owned()).collect();
+            by.iter().copied().filter(|one| one.person().is_some()).collect()
         }
     };
     answer.basis = used.first().map(|one| BASES[one.rank].2);
-    let mut told = used.iter().copied().chain(sent.iter());
+    let mut told = sent.iter();
     answer.mailbox = told.find_map(|one| one.mailbox.clone());
     answer.listed = answer.mailbox.is_some() || !strong.is_empty();
     answer
@@ -187,37 +240,13 @@ fn only_failed(events: &[Event]) -> Answer {
     }
 }
 
-/// The people among them, each with his events, which are in the order of strength. One name, or
-/// one SID, is one person.
-fn groups<'a>(events: &[&'a Judged<'a>]) -> Vec<Vec<&'a Judged<'a>>> {
-    let mut groups: Vec<Vec<&Judged<'_>>> = Vec::new();
-    for one in events.iter().copied().filter(|one| one.person().is_some()) {
-        let (same, others) = groups.into_iter().partition(|group| is_same(group, one));
-        groups = others;
-        let mut merged: Vec<&Judged<'_>> = Vec::new();
-        merged.extend(Vec::into_iter(same).flatten());
-        merged.push(one);
-        merged.sort_by(|a, b| (a.rank, a.event).cmp(&(b.rank, b.event)));
-        groups.push(merged);
-    }
-    groups
-}
-
-fn is_same(person: &[&Judged<'_>], other: &Judged<'_>) -> bool {
-    let same_sid = |one: &Judged<'_>| {
-        one.event.logon_sid.is_some() && one.event.logon_sid == other.event.logon_sid
-    };
-    other.person().is_some()
-        && person.iter().any(|one| one.person() == other.person() || same_sid(one))
-}
-
-/// An account without a name may be that of the plain Send, unless an identifier says otherwise.
-fn may_be_same(nameless: &Judged<'_>, named: &Judged<'_>) -> bool {
-    let (one, other) = (identities(nameless.event), identities(named.event));
-    let same_kind = |a: &Identity, b: &Identity| {
-        std::mem::discriminant(a) == std::mem::discriminant(b)
-    };
-    let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
-    let mut comparable = pairs.filter(|(a, b)| same_kind(a, b)).peekable();
-    comparable.peek().is_none() || comparable.any(|(a, b)| a == b)
+/// An account without a name acted, and an identifier says that it is not this one's.
+fn is_another(strong: &[&Judged<'_>], plain: &Judged<'_>) -> bool {
+    let others = plain.event.identities();
+    let mut nameless = strong.iter().filter(|one| one.is_unresolved());
+    nameless.any(|one| {
+        let mine = one.event.identities();
+        let mut pairs = mine.iter().flat_map(|a| others.iter().map(move |b| (a, b)));
+        pairs.any(|(a, b)| a.is_of_kind(b) && a != b)
+    })
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod differ;
 mod judge;
+mod names;
 mod people;
 mod real;
 mod record;
@@ -25,14 +26,19 @@ on_both_engines! {
         let (first, feeds) = (number("SENTBY_TEST_ORACLE_SEED", 1), number("SENTBY_TEST_ORACLE", 20));
         let mut real = Real::new(db).await;
         let (mut messages, mut records) = (0, 0);
+        let mut differences = Vec::new();
         for seed in first..first + feeds {
             let stream = Stream::of(seed);
             records += stream.records.len();
             match differ::compare(&mut real, &stream).await {
                 Ok(count) => messages += count,
-                Err(difference) => panic!("{difference}"),
+                Err(difference) => differences.push(difference),
+            }
+            if differences.len() == 5 {
+                break;
             }
         }
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
         println!("{feeds} feeds, {records} records, {messages} messages: the same");
     }
 }

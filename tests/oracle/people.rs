@@ -1,7 +1,10 @@
-//! Who is who, once all records and the register are known.
+//! Who acted, and from which mailbox it was sent, once all records and the register are known.
 
-use super::record::{Event, Operation};
-use std::collections::{BTreeMap, BTreeSet};
+use super::{
+    names::{Identity, NamedBy, Names},
+    record::{Event, Operation, Service, Side, is_telling},
+};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// What callers put: an entry of the register.
@@ -15,268 +18,171 @@ pub struct Entry {
     pub object_id: Option<Uuid>,
 }
 
-/// What has names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
-    Sid(String),
-    Puid(String),
-    Object(Uuid),
-    Mailbox(Uuid),
-}
-
-/// Which field the name stood in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NamedBy {
-    UserId,
-    Owner,
-    SentAs,
-}
-
-/// From the first to the last event that uses the name, the last one cut to its hour.
-#[derive(Clone, Copy, Debug)]
-struct Use {
-    first: i64,
-    last: i64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     Person(String),
-    System,
-    Application,
     /// The account of a mailbox that is nobody's.
-    Account,
+    Account(String),
+    Service(Service),
     Unresolved,
 }
 
 #[derive(Debug, Default)]
 pub struct People {
     register: Vec<Entry>,
-    names: BTreeMap<Identity, BTreeMap<(NamedBy, String), Use>>,
+    names: Names,
 }
 
 impl People {
     pub fn of(events: &[Event], register: &[Entry]) -> Self {
-        let mut people = Self {
-            register: register.to_vec(),
-            names: BTreeMap::new(),
-        };
-        for event in events {
-            people.learn(event);
+        let mut register = register.to_vec();
+        register.sort_by(|a, b| a.address.cmp(&b.address));
+        Self {
+            register,
+            names: Names::of(events),
         }
-        people
     }
 
-    fn learn(&mut self, event: &Event) {
-        let mut told = Vec::new();
-        if let Some(name) = event.user_id.as_ref().filter(|_| may_be_person(event)) {
-            let is_his_session = event.logon_type != Some(0)
-                || event.owner_sid.is_none()
-                || event.owner_sid == event.logon_sid;
-            let sid = event.logon_sid.as_deref().filter(|_| is_his_session);
-            told.extend(sid.and_then(account_sid).map(|id| (id, NamedBy::UserId, name)));
-            let puid = event.user_key.as_deref().and_then(puid);
-            told.extend(puid.map(|id| (id, NamedBy::UserId, name)));
-            let object = event.object_id.map(Identity::Object);
-            told.extend(object.map(|id| (id, NamedBy::UserId, name)));
-        }
-        if let Some(name) = event.owner.as_ref().filter(|name| is_address(name)) {
-            let sid = event.owner_sid.as_deref().and_then(account_sid);
-            told.extend(sid.map(|id| (id, NamedBy::Owner, name)));
-            let guid = event.owner_guid.map(Identity::Mailbox);
-            told.extend(guid.map(|id| (id, NamedBy::Owner, name)));
-        }
-        if let Some(name) = event.sent_as.as_ref().filter(|name| is_address(name)) {
-            let guid = event.sent_as_guid.map(Identity::Mailbox);
-            told.extend(guid.map(|id| (id, NamedBy::SentAs, name)));
-        }
-        for (identity, by, name) in told {
-            let names = self.names.entry(identity).or_default();
-            let hour = event.time - event.time.rem_euclid(3600);
-            let known = names.entry((by, name.clone())).or_insert(Use {
-                first: event.time,
-                last: hour,
-            });
-            known.first = known.first.min(event.time);
-            known.last = known.last.max(hour);
-        }
+    fn entry(&self, is: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        self.register.iter().find(|entry| is(entry))
     }
 
     fn registered(&self, address: &str) -> Option<&Entry> {
-        let mut entries = self.register.iter();
-        entries.find(|entry| entry.address == address || entry.aliases.iter().any(|a| a == address))
+        self.entry(|entry| entry.address == address || entry.aliases.iter().any(|a| a == address))
     }
 
-    /// The newest name by which an identity goes: the register's, else of the field that tells
-    /// best.
-    fn name_of(&self, identity: &Identity) -> Option<String> {
-        let entry = self.register.iter().find(|entry| match identity {
-            Identity::Object(id) => entry.object_id == Some(*id),
-            Identity::Mailbox(id) => entry.guid == Some(*id),
-            _ => false,
-        });
-        if let Some(entry) = entry {
+    fn registered_by_name(&self, of: &Identity, most: NamedBy) -> Option<&Entry> {
+        let names = self.names.own(of, most);
+        names.into_iter().find_map(|name| self.registered(&name.address))
+    }
+
+    /// The entry of a mailbox by all that leads to it; a GUID before what its address leads to.
+    fn registered_mailbox(
+        &self,
+        address: Option<&str>,
+        guid: Option<Uuid>,
+        most: NamedBy,
+    ) -> Option<&Entry> {
+        let by_guid = |guid| self.entry(|entry| entry.guid == Some(guid));
+        let learned = |guid| self.registered_by_name(&Identity::Mailbox(guid), most);
+        let siblings = |address| {
+            self.names.mailbox_now(address, most)?;
+            let siblings = self.names.mailboxes_named(address, most);
+            siblings.into_iter().find_map(|of| self.registered_by_name(of, most))
+        };
+        address
+            .and_then(|address| self.registered(address))
+            .or_else(|| guid.and_then(by_guid))
+            .or_else(|| guid.and_then(learned))
+            .or_else(|| address.and_then(siblings))
+    }
+
+    fn mailbox_name(
+        &self,
+        address: Option<&str>,
+        guid: Option<Uuid>,
+        most: NamedBy,
+    ) -> Option<String> {
+        if let Some(entry) = self.registered_mailbox(address, guid, most) {
             return Some(entry.address.clone());
         }
-        let names = self.names.get(identity)?;
-        [NamedBy::UserId, NamedBy::Owner, NamedBy::SentAs]
-            .into_iter()
-            .find_map(|by| {
-                let of_field = names.iter().filter(|((named_by, _), _)| *named_by == by);
-                of_field.max_by_key(|((_, name), used)| (used.last, used.first, (*name).clone()))
+        if let Some(name) = guid.and_then(|guid| self.names.current(&Identity::Mailbox(guid))) {
+            return Some(name.address.clone());
+        }
+        let address = address?;
+        let now = self.names.mailbox_now(address, most);
+        Some(now.unwrap_or(address).to_owned())
+    }
+
+    /// The first of its identifiers that has names, and none that is used beside this one.
+    fn known_account(&self, event: &Event, address: Option<&str>) -> Option<Identity> {
+        let beside = |of: &Identity| {
+            let doubtful = self.names.doubtful(of);
+            doubtful.iter().any(|name| Some(name.address.as_str()) == address)
+        };
+        let identities = event.identities();
+        identities.into_iter().find(|of| self.names.knows(of) && !beside(of))
+    }
+
+    fn registered_account(&self, event: &Event, address: Option<&str>) -> Option<&Entry> {
+        let now = address.map(|address| self.names.account_now(address));
+        // what two people had tells nothing
+        let reassigned = now.as_ref().is_some_and(|now| now.reassigned);
+        let address_of_one = address.filter(|_| !reassigned);
+        let own = event.owner_is_actor() == Some(true);
+        let object = event.object_id.or_else(|| Uuid::try_parse(event.user_id.as_deref()?).ok());
+        address_of_one
+            .and_then(|address| self.registered(address))
+            .or_else(|| {
+                let account = self.known_account(event, address)?;
+                self.registered_by_name(&account, NamedBy::Owner)
             })
-            .map(|((_, name), _)| name.clone())
+            .or_else(|| self.registered(&now.filter(|_| !reassigned)?.name))
+            .or_else(|| self.registered(event.owner.as_deref().filter(|_| own)?))
+            .or_else(|| {
+                let guid = event.owner_guid.filter(|_| own)?;
+                self.entry(|entry| entry.guid == Some(guid))
+            })
+            .or_else(|| {
+                let object = object?;
+                self.entry(|entry| entry.object_id == Some(object))
+            })
     }
 
-    /// The name of today of whoever or whatever had this one.
-    pub fn today(&self, address: &str, mailbox: bool) -> String {
-        let mut name = address.to_owned();
-        let mut seen = BTreeSet::from([name.clone()]);
-        loop {
-            if let Some(entry) = self.registered(&name) {
-                return entry.address.clone();
-            }
-            match self.next_name(&name, mailbox) {
-                Some(next) if seen.insert(next.clone()) => name = next,
-                _ => return name,
-            }
-        }
+    fn account_name(&self, event: &Event, address: Option<&str>) -> Option<String> {
+        let account = self.known_account(event, address);
+        let name = account.and_then(|account| self.names.current(&account));
+        let name = name.map(|name| name.address.as_str()).or(address)?;
+        Some(self.names.account_now(name).name)
     }
 
-    /// The name that followed this one: it begins where this one ends.
-    fn next_name(&self, address: &str, mailbox: bool) -> Option<String> {
-        let is_of_kind = |identity: &Identity| matches!(identity, Identity::Mailbox(_)) == mailbox;
-        let has = |names: &BTreeMap<(NamedBy, String), Use>| {
-            names.keys().any(|(_, name)| name == address)
-        };
-        let holders: Vec<_> = self
-            .names
-            .iter()
-            .filter(|(identity, names)| is_of_kind(identity) && has(names))
-            .collect();
-        let last = holders.iter().flat_map(|(_, names)| names.iter());
-        let last = last.filter(|((_, name), _)| name == address).map(|(_, used)| used.last).max()?;
-        let mut followers = BTreeSet::new();
-        for (_, names) in &holders {
-            let best = if mailbox { NamedBy::Owner } else { NamedBy::UserId };
-            let is_alias = !names.contains_key(&(best, address.to_owned()));
-            for ((by, name), used) in names.iter() {
-                let follows = used.first >= last || mailbox && is_alias;
-                if *by == best && name != address && follows {
-                    followers.insert((used.last, used.first, name.clone()));
-                }
-            }
+    /// `sent_as`: all that the message was sent as. Whoever is called so is that account itself.
+    pub fn actor(&self, event: &Event, sent_as: &BTreeSet<String>) -> Actor {
+        if let Some(service) = event.service() {
+            return Actor::Service(service);
         }
-        let one_holder = !mailbox || holders.len() == 1;
-        followers.into_iter().next_back().filter(|_| one_holder).map(|(_, _, name)| name)
-    }
-
-    pub fn actor(&self, event: &Event) -> Actor {
-        match event.user_type {
-            Some(5 | 6) => return Actor::Application,
-            Some(3 | 4 | 7 | 8) => return Actor::System,
-            _ => {}
+        let address = event.user_id.as_deref().filter(|name| is_telling(name));
+        if let Some(entry) = self.registered_account(event, address) {
+            let name = entry.address.clone();
+            return if entry.nobody {
+                Actor::Account(name)
+            } else {
+                Actor::Person(name)
+            };
         }
-        let user_id = event.user_id.as_deref().unwrap_or_default();
-        if is_system(user_id) {
-            return Actor::System;
-        }
-        if user_id.starts_with("serviceprincipal_") {
-            return Actor::Application;
-        }
-        let name = if is_address(user_id) {
-            Some(user_id.to_owned())
-        } else {
-            identities(event).iter().find_map(|identity| self.name_of(identity))
-        };
-        let Some(name) = name.map(|name| self.today(&name, false)) else {
+        let Some(name) = self.account_name(event, address) else {
             return Actor::Unresolved;
         };
-        let is_nobody = self.registered(&name).is_some_and(|entry| entry.nobody);
-        let sent_as_itself = event.operation != Operation::Send
-            && self.mailbox(event).is_some_and(|mailbox| mailbox == name);
-        if is_nobody || sent_as_itself || self.is_account_of_nobody(event) {
-            Actor::Account
-        } else {
-            Actor::Person(name)
+        let own = event.owner.as_deref().filter(|_| event.owner_is_actor() == Some(true));
+        for called in [Some(name.as_str()), address, own].into_iter().flatten() {
+            let mailbox = self.mailbox_name(Some(called), None, NamedBy::SentAs);
+            if let Some(mailbox) = mailbox.filter(|mailbox| sent_as.contains(mailbox)) {
+                return Actor::Account(mailbox);
+            }
         }
+        Actor::Person(name)
     }
 
-    /// Its name is not registered, but the log that it owns is a shared mailbox's.
-    fn is_account_of_nobody(&self, event: &Event) -> bool {
-        let names = event.logon_sid.as_deref().and_then(account_sid);
-        let names = names.and_then(|sid| self.names.get(&sid));
-        let mut owned = names.into_iter().flatten().filter(|((by, _), _)| *by == NamedBy::Owner);
-        owned.any(|((_, name), _)| self.registered(name).is_some_and(|entry| entry.nobody))
-    }
-
-    /// What it was sent from, as far as the record tells.
+    /// What it was sent as: as the record says, else the owner of the log, if that is not the
+    /// actor's own. A plain `Send` does not say; but the log of a shared mailbox does, and that
+    /// of somebody else whom an administrator works for.
     pub fn mailbox(&self, event: &Event) -> Option<String> {
-        if let Some(address) = event.sent_as.as_deref().filter(|name| is_address(name)) {
-            return Some(self.today(address, true));
+        let owner = event.owner.as_deref();
+        let log = |most| self.mailbox_name(owner, event.owner_guid, most);
+        if event.operation != Operation::Send {
+            let address = event.sent_as.as_deref();
+            let named = self.mailbox_name(address, event.guid_of_sent_as(), NamedBy::SentAs);
+            let is_told = event.side() == Side::Mailbox && owner.is_some();
+            return named.or_else(|| log(NamedBy::SentAs).filter(|_| is_told));
         }
-        let by_guid = event.sent_as_guid.and_then(|id| self.name_of(&Identity::Mailbox(id)));
-        if let Some(name) = by_guid {
-            return Some(self.today(&name, true));
+        let registered = self.registered_mailbox(owner, event.owner_guid, NamedBy::Owner);
+        if let Some(entry) = registered.filter(|entry| entry.nobody) {
+            return Some(entry.address.clone());
         }
-        let owner = event.owner.as_deref().filter(|name| is_address(name));
-        let by_guid = || event.owner_guid.and_then(|id| self.name_of(&Identity::Mailbox(id)));
-        let owner = owner.map(str::to_owned).or_else(by_guid);
-        let owner = owner.map(|name| self.today(&name, true))?;
-        let is_nobodys = self.registered(&owner).is_some_and(|entry| entry.nobody);
-        let no_person = matches!(event.user_type, Some(3..=8));
-        (event.is_others_log() || is_nobodys || no_person).then_some(owner)
+        owner?;
+        let user = event.user_id.as_deref().unwrap_or_default();
+        let own = self.mailbox_name(Some(user), None, NamedBy::Owner);
+        let others = event.owner_is_actor() == Some(false) && event.logon_type != Some(0);
+        log(NamedBy::Owner).filter(|log| others && Some(log) != own.as_ref())
     }
-}
-
-/// Whoever it is whose name the record lacks: `UserId` itself first.
-pub fn identities(event: &Event) -> Vec<Identity> {
-    let user_id = event.user_id.as_deref().unwrap_or_default();
-    let itself = account_sid(user_id)
-        .or_else(|| puid(user_id))
-        .or_else(|| Uuid::try_parse(user_id).ok().map(Identity::Object));
-    let sid = event.logon_sid.as_deref().and_then(account_sid);
-    let puid = event.user_key.as_deref().and_then(puid);
-    let object = event.object_id.map(Identity::Object);
-    [itself, object, puid, sid].into_iter().flatten().collect()
-}
-
-pub fn account_sid(text: &str) -> Option<Identity> {
-    text.starts_with("s-1-5-21-").then(|| Identity::Sid(text.to_owned()))
-}
-
-/// 16 hexadecimal digits, perhaps with a domain.
-pub fn puid(text: &str) -> Option<Identity> {
-    let digits = text.split('@').next()?;
-    let is_puid = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_puid.then(|| Identity::Puid(digits.to_owned()))
-}
-
-fn is_system(user_id: &str) -> bool {
-    const NAMES: [&str; 8] = [
-        "securitycompliancealerts",
-        r"microsoft\serviceoperator",
-        "ffoservicepartneruser",
-        r"sharepoint\system",
-        "app@sharepoint",
-        "airinvestigation",
-        "microsoft teams sync",
-        "threatintel",
-    ];
-    user_id.starts_with(r"nt authority\")
-        || ["s-1-5-18", "s-1-5-19", "s-1-5-20"].contains(&user_id)
-        || NAMES.contains(&user_id)
-}
-
-fn may_be_person(event: &Event) -> bool {
-    let is_nobody = matches!(event.user_type, Some(3..=8));
-    let user_id = event.user_id.as_deref().unwrap_or_default();
-    !is_nobody && !is_system(user_id) && is_address(user_id)
-}
-
-/// One `@` with something on both sides, and no space.
-pub fn is_address(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('@').collect();
-    let has_parts = parts.len() == 2 && parts.iter().all(|part| !part.is_empty());
-    has_parts && !text.contains(char::is_whitespace) && !text.contains('"') && puid(text).is_none()
 }

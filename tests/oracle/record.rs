@@ -1,6 +1,7 @@
 //! One native audit record, as a JSON value, read into the words of the rule. Plain and slow:
 //! a field is searched for whenever it is needed.
 
+use super::names::Identity;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ pub enum Side {
 /// What a record says of a message. All texts in lower case, and none is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Event {
-    /// Seconds since 1970.
+    /// Microseconds since 1970.
     pub time: i64,
     pub record_id: Uuid,
     pub operation: Operation,
@@ -154,11 +155,14 @@ impl Fields<'_> {
     }
 }
 
-/// Without folding and one pair of brackets; case is kept. Nothing may be left.
+/// Without folding and brackets; case is kept. Nothing may be left. The specification says one
+/// pair of brackets; all of them, as here, make the normal form of a normal form itself.
 pub fn normal_message_id(written: &str) -> Option<String> {
     let text: String = written.chars().filter(|c| !c.is_whitespace()).collect();
-    let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
-    let text = inner.unwrap_or(&text);
+    let mut text = text.as_str();
+    while let Some(inner) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) {
+        text = inner;
+    }
     (!text.is_empty()).then(|| text.to_owned())
 }
 
@@ -169,15 +173,15 @@ fn guid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(inner.unwrap_or(text)).ok()
 }
 
-/// UTC where nothing else is said. The log has whole seconds.
+/// UTC where nothing else is said.
 fn time(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Some(instant.as_microsecond().div_euclid(1_000_000));
+        return Some(instant.as_microsecond());
     }
     let civil: jiff::civil::DateTime = text.parse().ok()?;
     let instant = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-    Some(instant.as_microsecond().div_euclid(1_000_000))
+    Some(instant.as_microsecond())
 }
 
 /// `i:0#.f|membership|user@contoso.com`
@@ -187,37 +191,95 @@ fn without_claims(user_id: &str) -> String {
     name.unwrap_or(user_id).to_owned()
 }
 
+/// Never an agent, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    System,
+    Application,
+}
+
+/// An address as people have it: `app@sharepoint` and a template's placeholder are none.
+pub fn is_telling(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let has_space = text.contains(|c: char| c.is_whitespace() || c.is_control());
+    !local.is_empty() && domain.contains('.') && !domain.ends_with(".templatetenant") && !has_space
+}
+
 impl Event {
-    /// By what the record itself says, never by the directory: as stored evidence must be
-    /// bounded in the same way whatever is known.
+    /// By what the record itself says, never by the directory: stored evidence must be bounded
+    /// in the same way whatever is known. The SIDs tell best; who is not known to be in another
+    /// log is taken for the agent, which is the weaker evidence.
     pub fn side(&self) -> Side {
-        let same_guid = self.sent_as_guid.is_some() && self.sent_as_guid == self.owner_guid;
-        let same_name = self.sent_as.is_some() && self.sent_as == self.owner;
-        if same_guid || same_name {
-            Side::Mailbox
-        } else if self.is_own_log() || self.operation == Operation::Send && !self.is_others_log() {
-            Side::Agent
-        } else {
-            Side::Mailbox
+        if let Some(own) = self.owner_is_actor() {
+            return if own { Side::Agent } else { Side::Mailbox };
+        }
+        if let (Some(sent_as), Some(log)) = (self.sent_as_guid, self.owner_guid) {
+            return if sent_as == log { Side::Mailbox } else { Side::Agent };
+        }
+        match (&self.owner, &self.sent_as) {
+            (Some(log), Some(sent_as)) if log == sent_as => Side::Mailbox,
+            // a Send is written for owners and administrators; the rest for delegates
+            (Some(log), None)
+                if self.operation != Operation::Send && Some(log) != self.user_id.as_ref() =>
+            {
+                Side::Mailbox
+            }
+            _ => Side::Agent,
         }
     }
 
-    /// The log is that of the one who did it.
-    pub fn is_own_log(&self) -> bool {
-        let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-        same(&self.owner_sid, &self.logon_sid) || same(&self.owner, &self.user_id)
+    /// The log is that of the one who did it, as far as the SIDs tell.
+    pub fn owner_is_actor(&self) -> Option<bool> {
+        let (owner, actor) = (self.owner_sid.as_ref()?, self.logon_sid.as_ref()?);
+        Some(owner == actor)
     }
 
-    /// The log is known to be somebody else's.
-    pub fn is_others_log(&self) -> bool {
-        if self.is_own_log() {
-            return false;
+    pub fn service(&self) -> Option<Service> {
+        match self.user_type {
+            Some(5 | 6) => return Some(Service::Application),
+            Some(3 | 4 | 7 | 8) => return Some(Service::System),
+            _ => {}
         }
-        let differ = |a: &Option<String>, b: &Option<String>| {
-            a.is_some() && b.is_some() && a != b
-        };
-        differ(&self.owner_sid, &self.logon_sid)
-            || self.logon_type.is_some_and(|logon| logon != 0)
+        let user_id = self.user_id.as_deref().unwrap_or_default();
+        let is_application = user_id.starts_with("serviceprincipal_") || user_id == "app@sharepoint";
+        let is_system = SYSTEMS.iter().any(|prefix| user_id.starts_with(prefix))
+            || user_id.starts_with("s-1-5-") && account_sid(user_id).is_none();
+        match (is_application, is_system) {
+            (true, _) => Some(Service::Application),
+            (_, true) => Some(Service::System),
+            _ => None,
+        }
+    }
+
+    /// What else than the name says who it was: what stands in the place of the name first.
+    /// Without the SID of an owner's session in another's log: it may not be that of the name.
+    pub fn identities(&self) -> Vec<Identity> {
+        let doubtful = self.owner_is_actor() == Some(false) && self.logon_type == Some(0);
+        let doubtful = self.logon_sid.as_deref().filter(|_| doubtful).and_then(account_sid);
+        let mut all = self.all_identities();
+        let itself = self.user_id.as_deref().and_then(account_sid);
+        all.retain(|one| Some(one) != doubtful.as_ref() || Some(one) == itself.as_ref());
+        all
+    }
+
+    pub fn all_identities(&self) -> Vec<Identity> {
+        let user_id = self.user_id.as_deref().unwrap_or_default();
+        let itself = account_sid(user_id)
+            .or_else(|| puid(user_id))
+            .or_else(|| Uuid::try_parse(user_id).ok().map(Identity::Object));
+        let sid = self.logon_sid.as_deref().and_then(account_sid);
+        let object = self.object_id.map(Identity::Object);
+        let puid = self.user_key.as_deref().and_then(puid);
+        [itself, sid, object, puid].into_iter().flatten().collect()
+    }
+
+    /// Nobody sends as himself: the GUID of his own log belongs to that.
+    pub fn guid_of_sent_as(&self) -> Option<Uuid> {
+        let by_name = self.owner.is_some() && self.owner == self.user_id;
+        let own = self.owner_is_actor() == Some(true) || by_name;
+        self.sent_as_guid.filter(|_| !(own && self.sent_as_guid == self.owner_guid))
     }
 
     /// The message that it is about: its id, or else the record itself.
@@ -227,4 +289,29 @@ impl Event {
             None => format!("record {}", self.record_id),
         }
     }
+}
+
+const SYSTEMS: [&str; 10] = [
+    r"nt authority\",
+    r"nt service\",
+    r"microsoft\",
+    r"sharepoint\",
+    "airinvestigation",
+    "certificate",
+    "ffoservicepartneruser",
+    "microsoft teams sync",
+    "securitycompliancealerts",
+    "threatintel",
+];
+
+fn account_sid(text: &str) -> Option<Identity> {
+    text.starts_with("s-1-5-21-").then(|| Identity::Sid(text.to_owned()))
+}
+
+/// 16 hexadecimal digits, not all 0.
+fn puid(text: &str) -> Option<Identity> {
+    let is_puid = text.len() == 16
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && text.bytes().any(|byte| byte != b'0');
+    is_puid.then(|| Identity::Puid(text.to_owned()))
 }

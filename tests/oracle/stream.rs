@@ -388,7 +388,7 @@ impl Teller {
             1 => format!(" <{id}>\t"),
             2 => format!("<Msg{n:04}\r\n .AbC@AM0PR04.prod.outlook.com>"),
             3 => format!("<{}>", id.to_uppercase()), // another message
-            4 => format!("<<{id}>>"),                // another one
+            4 => format!("<<{id}>>"),
             _ => format!("<{id}>"),
         }
     }
