@@ -2,7 +2,6 @@
 
 use super::{
     judge::{Answer, answers},
-    people::Entry,
     real::Real,
     stream::Stream,
 };
@@ -11,8 +10,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 type Answers = BTreeMap<String, Answer>;
 
-fn expected(records: &[String], register: &[Entry]) -> Answers {
-    answers(records.iter().map(String::as_str), register, TENANT.0)
+fn expected(stream: &Stream) -> Answers {
+    let records = stream.records.iter().map(String::as_str);
+    answers(records, &stream.register, TENANT.0)
 }
 
 fn first_difference(one: &Answers, other: &Answers) -> Option<String> {
@@ -23,8 +23,8 @@ fn first_difference(one: &Answers, other: &Answers) -> Option<String> {
 
 /// The number of messages; a difference as text.
 pub async fn compare(real: &mut Real, stream: &Stream) -> Result<usize, String> {
-    let should = expected(&stream.records, &stream.register);
-    let is = real.answers(&stream.records, &stream.register).await;
+    let should = expected(stream);
+    let is = real.answers(stream).await;
     match first_difference(&should, &is) {
         None => Ok(should.len()),
         Some(id) => Err(told(real, stream, &id).await),
@@ -65,8 +65,8 @@ async fn told(real: &mut Real, stream: &Stream, id: &str) -> String {
             few = fewer;
         }
     }
-    let should = expected(&few.records, &few.register);
-    let is = real.answers(&few.records, &few.register).await;
+    let should = expected(&few);
+    let is = real.answers(&few).await;
     let mut text = format!("seed {}, message {id}\n", stream.seed);
     for entry in &few.register {
         writeln!(text, "registered {entry:?}").expect("text");
@@ -82,7 +82,7 @@ async fn told(real: &mut Real, stream: &Stream, id: &str) -> String {
 const MAX_TRIES: usize = 400;
 
 async fn differs(real: &mut Real, stream: &Stream, id: &str) -> bool {
-    let should = expected(&stream.records, &stream.register);
-    let is = real.answers(&stream.records, &stream.register).await;
+    let should = expected(stream);
+    let is = real.answers(stream).await;
     should.get(id) != is.get(id)
 }

@@ -10,6 +10,7 @@ mod names;
 mod people;
 mod real;
 mod record;
+mod relations;
 mod stream;
 
 use real::Real;

@@ -5,7 +5,7 @@
 //! lists, asked anew for each question.
 
 use super::record::{Event, is_telling};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What has names. In the order in which several are asked.
@@ -78,14 +78,29 @@ enum Next {
     SeveralPeople,
 }
 
+/// By what has them, the best first; and by the name, who has it: mailboxes (`true`) any, accounts
+/// in their `UserId`.
 #[derive(Debug, Default)]
-pub struct Names(Vec<Name>);
+pub struct Names {
+    names: BTreeMap<Identity, Vec<Name>>,
+    called: BTreeMap<(bool, String), BTreeSet<Identity>>,
+}
 
 impl Names {
     pub fn of(events: &[Event]) -> Self {
         let mut names = Self::default();
         for event in events {
             names.learn(event);
+        }
+        for of in names.names.values_mut() {
+            of.sort_by_key(|name| (name.by, -name.last, -name.first, name.address.clone()));
+        }
+        for name in names.names.values().flatten() {
+            let mailboxes = name.of.is_mailbox();
+            if name.by == NamedBy::UserId || mailboxes {
+                let called = names.called.entry((mailboxes, name.address.clone()));
+                called.or_default().insert(name.of.clone());
+            }
         }
         names
     }
@@ -112,13 +127,14 @@ impl Names {
     }
 
     fn add(&mut self, of: &Identity, by: NamedBy, address: &str, time: i64) {
-        let mut names = self.0.iter_mut();
-        let known = names.find(|name| name.of == *of && name.by == by && name.address == address);
+        let names = self.names.entry(of.clone()).or_default();
+        let mut known = names.iter_mut();
+        let known = known.find(|name| name.by == by && name.address == address);
         if let Some(name) = known {
             name.first = name.first.min(time);
             name.last = name.last.max(hour(time));
         } else {
-            self.0.push(Name {
+            names.push(Name {
                 of: of.clone(),
                 by,
                 address: address.to_owned(),
@@ -128,27 +144,17 @@ impl Names {
         }
     }
 
-    /// The best first.
-    fn names(&self, of: &Identity) -> Vec<&Name> {
-        let mut names: Vec<&Name> = self.0.iter().filter(|name| name.of == *of).collect();
-        names.sort_by(|a, b| {
-            let better = a.is_better_than(b);
-            if better { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater }
-        });
-        names
+    fn names(&self, of: &Identity) -> &[Name] {
+        self.names.get(of).map_or(&[], Vec::as_slice)
     }
 
     pub fn knows(&self, of: &Identity) -> bool {
-        self.0.iter().any(|name| name.of == *of)
+        !self.names(of).is_empty()
     }
 
-    /// All that go by this name: mailboxes by any, accounts by their `UserId`.
-    fn called(&self, mailboxes: bool, address: &str) -> BTreeSet<&Identity> {
-        let names = self.0.iter().filter(|name| {
-            let counts = name.by == NamedBy::UserId || mailboxes;
-            name.address == address && name.of.is_mailbox() == mailboxes && counts
-        });
-        names.map(|name| &name.of).collect()
+    fn called(&self, mailboxes: bool, address: &str) -> impl Iterator<Item = &Identity> {
+        let called = self.called.get(&(mailboxes, address.to_owned()));
+        called.into_iter().flatten()
     }
 
     fn is_shared(&self, name: &Name) -> bool {
@@ -156,20 +162,20 @@ impl Names {
         if !mailboxes && name.by != NamedBy::UserId {
             return false; // others may send from his mailbox too
         }
-        let others = self.0.iter().filter(|other| {
-            other.of != name.of
-                && other.of.is_of_kind(&name.of)
-                && (other.by, &other.address) == (name.by, &name.address)
-        });
-        self.called(mailboxes, &name.address).len() > MANY || others.count() > 0
+        let called = || self.called(mailboxes, &name.address);
+        let has_it = |other: &&Identity| {
+            let mut names = self.names(other).iter();
+            names.any(|other| (other.by, &other.address) == (name.by, &name.address))
+        };
+        let others = called().filter(|other| **other != name.of && other.is_of_kind(&name.of));
+        called().count() > MANY || others.filter(has_it).count() > 0
     }
 
     /// Names of the best known kind, the newest first.
     fn newest(&self, of: &Identity) -> Vec<&Name> {
-        let mut names = self.names(of);
+        let names = self.names(of);
         let best = names.first().map(|name| name.by);
-        names.retain(|name| Some(name.by) == best);
-        names
+        names.iter().filter(|name| Some(name.by) == best).collect()
     }
 
     /// The newest that no other has, else the newest.
@@ -196,7 +202,7 @@ impl Names {
             return Vec::new();
         };
         let mut own = vec![current];
-        own.extend(self.names(of).into_iter().filter(|name| {
+        own.extend(self.names(of).iter().filter(|name| {
             let is_former = name.by != current.by || name.made_way_for(current);
             is_former && !self.is_shared(name)
         }));
@@ -235,12 +241,11 @@ impl Names {
     }
 
     fn next(&self, address: &str) -> Next {
-        let accounts = self.called(false, address);
-        if accounts.len() > MANY {
+        if self.called(false, address).count() > MANY {
             return Next::Nothing;
         }
         let mut led: Vec<(&Identity, &Name)> = Vec::new();
-        for account in accounts {
+        for account in self.called(false, address) {
             let Some(name) = self.leads_to(account, address) else {
                 continue;
             };
@@ -259,15 +264,14 @@ impl Names {
 
     /// Mailboxes that have had this address as a name of a kind up to `most`.
     pub fn mailboxes_named(&self, address: &str, most: NamedBy) -> Vec<&Identity> {
-        let called = self.called(true, address);
-        if called.len() > MANY {
+        if self.called(true, address).count() > MANY {
             return Vec::new();
         }
         let has = |of: &&Identity| {
-            let mut names = self.0.iter();
-            names.any(|name| name.of == **of && name.address == address && name.by <= most)
+            let mut names = self.names(of).iter();
+            names.any(|name| name.address == address && name.by <= most)
         };
-        called.into_iter().filter(has).collect()
+        self.called(true, address).filter(has).collect()
     }
 
     /// The one name that the address of a mailbox leads to.

@@ -185,4 +185,9 @@ impl People {
         let others = event.owner_is_actor() == Some(false) && event.logon_type != Some(0);
         log(NamedBy::Owner).filter(|log| others && Some(log) != own.as_ref())
     }
+
+    /// The mailbox whose log it is.
+    pub fn log(&self, event: &Event) -> Option<String> {
+        self.mailbox_name(event.owner.as_deref(), event.owner_guid, NamedBy::Owner)
+    }
 }

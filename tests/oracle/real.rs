@@ -1,6 +1,6 @@
 //! The real thing: records through an app into a store, and what the store then answers.
 
-use super::{judge::Answer, people::Entry};
+use super::{judge::Answer, people::Entry, stream::Stream};
 use crate::support::{TENANT, TestDb, batch, feed::Random, register};
 use sentby::{
     app::{App, coverage::Looked, put_mailboxes::RegisterChange},
@@ -35,16 +35,20 @@ impl Real {
         tenant
     }
 
-    /// What all of it comes to, in one go, the register first.
-    pub async fn answers(
-        &mut self,
-        records: &[String],
-        entries: &[Entry],
-    ) -> BTreeMap<String, Answer> {
+    /// What all of it comes to, cut into batches at random, and the register put at some time
+    /// between them.
+    pub async fn answers(&mut self, stream: &Stream) -> BTreeMap<String, Answer> {
         let tenant = self.tenant().await;
-        put(&self.app, tenant, entries).await;
-        for part in records.chunks(1_000) {
-            ingest(&self.app, tenant, blob(tenant, part)).await;
+        let mut random = Random(stream.seed);
+        let most = *random.pick(&[1_000, 200, 30]);
+        let pieces = pieces(&mut random, &stream.records, most);
+        let first = usize::try_from(random.below(pieces.len() as u64 + 1)).expect("few");
+        for piece in &pieces[..first] {
+            ingest(&self.app, tenant, blob(tenant, piece)).await;
+        }
+        put(&self.app, tenant, &stream.register).await;
+        for piece in &pieces[first..] {
+            ingest(&self.app, tenant, blob(tenant, piece)).await;
         }
         self.app.resume_reattribution().await.expect("settled");
         self.stored(tenant).await

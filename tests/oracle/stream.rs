@@ -162,8 +162,9 @@ impl Teller {
             };
             self.message(n, &about, events, false);
         }
-        if self.random.chance(10) {
-            self.crowd(hot + cold);
+        if self.random.chance(15) {
+            let n = if self.random.chance(50) { 0 } else { hot + cold };
+            self.crowd(n);
         }
     }
 
@@ -196,14 +197,29 @@ impl Teller {
         }
     }
 
-    /// More people than are kept of one message.
+    /// More people than are kept of one message, or more accounts under one name than tell
+    /// anything about each other.
     fn crowd(&mut self, n: i64) {
+        let one_name = self.random.chance(50);
         for k in 0..70 {
-            let record = self.event(n, 0, 0, START + k);
-            let record = with(record, "UserId", format!("crowd{k}@contoso.com"));
+            let (message, name) = if one_name {
+                (n + k % 9, "everybody@contoso.com".to_owned())
+            } else {
+                (n, format!("crowd{k}@contoso.com"))
+            };
+            let time = START + k * self.mood.span.cast_signed() / 70;
+            let record = self.event(message, 0, 0, time);
+            let record = with(record, "UserId", name);
             let record = with(record, "LogonUserSid", format!("S-1-5-21-5-5-{k}"));
             let record = with(record, "UserKey", format!("1004{k:012X}"));
-            self.records.push(with(record, "TokenObjectId", guid(&mut self.random).to_string()));
+            let record = with(record, "TokenObjectId", guid(&mut self.random).to_string());
+            self.records.push(record.clone());
+            if self.random.chance(20) {
+                let sid = record["LogonUserSid"].clone();
+                let mut nameless = with(record, "UserId", sid);
+                nameless["Id"] = guid(&mut self.random).to_string().into();
+                self.records.push(nameless);
+            }
         }
     }
 
