@@ -197,10 +197,11 @@ pub async fn ingest(app: &Arc<App>, tenant: TenantId, content: Vec<u8>) {
 pub async fn put(app: &Arc<App>, tenant: TenantId, entries: &[Entry]) {
     let mailbox = |entry: &Entry| Mailbox {
         address: entry.address.clone(),
-        kind: if entry.nobody {
-            MailboxKind::Shared
-        } else {
-            MailboxKind::User
+        kind: match entry.address.len() % 3 {
+            _ if !entry.nobody => MailboxKind::User,
+            0 => MailboxKind::Group,
+            1 => MailboxKind::Resource,
+            _ => MailboxKind::Shared,
         },
         aliases: entry.aliases.clone(),
         display_name: String::new(),

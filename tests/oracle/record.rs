@@ -59,21 +59,25 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
     {
         return None;
     }
-    let (sent_as, sent_as_guid) = match operation {
-        Operation::SendAs => ("SendAsUserSmtp", "SendAsUserMailboxGuid"),
-        Operation::SendOnBehalf => (
-            "SendOnBehalfOfUserSmtp",
-            "SendOnBehalfOfUserMailboxGuid",
-        ),
-        Operation::Send => ("", ""), // a plain Send does not say from where
-    };
     let guid_of = |name| record.lower(name).and_then(|text| guid(&text));
+    // some have the fields of the other operation
+    let as_user = ["SendAsUserSmtp", "SendAsUserMailboxGuid"];
+    let on_behalf = ["SendOnBehalfOfUserSmtp", "SendOnBehalfOfUserMailboxGuid"];
+    let fields = match operation {
+        Operation::SendAs => vec![as_user, on_behalf],
+        Operation::SendOnBehalf => vec![on_behalf, as_user],
+        Operation::Send => vec![], // a plain Send does not say from where
+    };
+    let fields = fields.into_iter().map(|[name, guid]| (record.lower(name), guid_of(guid)));
+    let mut fields = fields.filter(|(name, guid)| name.is_some() || guid.is_some());
+    let (sent_as, sent_as_guid) = fields.next().unwrap_or_default();
     Some(Event {
         time: time(&record.text("CreationTime")?)?,
         record_id: guid(&record.text("Id")?)?,
         operation,
-        failed: record.lower("ResultStatus").as_deref() == Some("failed"),
-        message_id: record.message_id(),
+        // `False` is what records of cmdlets have
+        failed: matches!(record.lower("ResultStatus").as_deref(), Some("failed" | "false")),
+        message_id: record.message_id()?,
         user_id: record.lower("UserId").map(|id| without_claims(&id)),
         user_type: record.code("UserType", &USER_TYPES),
         user_key: record.lower("UserKey"),
@@ -83,8 +87,8 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
         owner: record.lower("MailboxOwnerUPN"),
         owner_sid: record.lower("MailboxOwnerSid"),
         owner_guid: guid_of("MailboxGuid"),
-        sent_as: record.lower(sent_as),
-        sent_as_guid: guid_of(sent_as_guid),
+        sent_as,
+        sent_as_guid,
     })
 }
 
@@ -142,16 +146,22 @@ impl Fields<'_> {
         named.map_or_else(|| text.parse().ok(), |number| i64::try_from(number).ok())
     }
 
-    /// Inside `Item`, which may be the text of its JSON.
-    fn message_id(&self) -> Option<String> {
-        let item = match self.value("Item")? {
-            Value::String(text) => serde_json::from_str(text).ok()?,
-            value => value.clone(),
+    /// Inside `Item`, which may be the text of its JSON. The outer `None`: it cannot be one.
+    fn message_id(&self) -> Option<Option<String>> {
+        let item = match self.value("Item") {
+            Some(Value::String(text)) => serde_json::from_str(text).ok()?,
+            Some(value) => value.clone(),
+            None => return Some(None),
         };
-        let Value::Object(item) = item else {
-            return None;
+        let item = match item {
+            Value::Null => return Some(None),
+            Value::Object(item) => item,
+            _ => return None,
         };
-        normal_message_id(&Fields(&item).text("InternetMessageId")?)
+        let id = Fields(&item).text("InternetMessageId");
+        let id = id.and_then(|id| normal_message_id(&id));
+        let fits = id.as_ref().is_none_or(|id| id.len() <= 998 && !id.contains('\0'));
+        fits.then_some(id)
     }
 }
 

@@ -37,6 +37,7 @@ struct Mood {
     nobody: u64,
     lacking: u64,
     odd_time: u64,
+    odd: u64,
     /// All within so many seconds.
     span: u64,
 }
@@ -61,6 +62,7 @@ impl Stream {
             nobody: *random.pick(&[0, 5, 25]),
             lacking: *random.pick(&[0, 5, 25]),
             odd_time: *random.pick(&[0, 10]),
+            odd: *random.pick(&[0, 3, 15]),
             span: *random.pick(&[60, 5 * 3_600, 20 * 86_400]),
         };
         let people = (0..random.between(3, 9)).map(|n| person(&mut random, n)).collect();
@@ -297,6 +299,80 @@ impl Teller {
         if self.random.chance(mood.lacking) {
             self.take_away(&mut record);
         }
+        if self.random.chance(mood.odd) {
+            record = self.odd(record);
+        }
+        record
+    }
+
+    /// The same in another spelling; or what stands in a field by mistake.
+    fn odd(&mut self, mut record: Value) -> Value {
+        match self.random.below(12) {
+            0 => {
+                let fields = record.as_object().cloned().unwrap_or_default();
+                let odd = fields.into_iter().map(|(key, value)| (key.to_lowercase(), value));
+                return Value::Object(odd.collect());
+            }
+            1 => {
+                for field in ["UserType", "LogonType"] {
+                    if let Some(Value::Number(number)) = record.get(field).cloned() {
+                        record[field] = number.to_string().into();
+                    }
+                }
+            }
+            2 => {
+                record["UserType"] = (*self.random.pick(&["Regular", "guest", "Admin", "System"])).into();
+                record["LogonType"] = (*self.random.pick(&["Owner", "delegated", "Admin"])).into();
+            }
+            3 => record["Item"] = record["Item"].to_string().into(),
+            4 => {
+                for field in ["MailboxGuid", "Id", "SendAsUserMailboxGuid"] {
+                    if let Some(guid) = record.get(field).and_then(Value::as_str) {
+                        record[field] = format!("{{{}}}", guid.to_uppercase()).into();
+                    }
+                }
+            }
+            5 => record["UserType"] = (*self.random.pick(&[1, 11, -1])).into(),
+            6 => {
+                let words = ["True", "False", "Succeeded ", "", "FAILED"];
+                record["ResultStatus"] = (*self.random.pick(&words)).into();
+            }
+            7 => {
+                let names = [
+                    r#""host.example/admin.user" on behalf of "host.example/user1""#,
+                    "agent0@localhost",
+                    "Default-17@contoso.templateTenant",
+                    "0000000000000000",
+                    "a b@contoso.com",
+                    "agent1@x@contoso.com",
+                ];
+                record["UserId"] = (*self.random.pick(&names)).into();
+            }
+            8 => {
+                // the fields of the other operation
+                for (from, to) in [
+                    ("SendAsUserSmtp", "SendOnBehalfOfUserSmtp"),
+                    ("SendAsUserMailboxGuid", "SendOnBehalfOfUserMailboxGuid"),
+                ] {
+                    if let Some(value) = record.get(from).cloned() {
+                        remove(&mut record, from);
+                        record[to] = value;
+                    }
+                }
+            }
+            9 => {
+                let id = self.random.pick(&["x".repeat(999), " <> ".into(), "a\0b@c".into()]).clone();
+                record["Item"] = json!({"InternetMessageId": id});
+            }
+            10 => record["Operation"] = (*self.random.pick(&["SENDAS", "sendonbehalf", "send"])).into(),
+            _ => {
+                for field in ["UserId", "MailboxOwnerUPN", "LogonUserSid", "SendAsUserSmtp"] {
+                    if let Some(text) = record.get(field).and_then(Value::as_str) {
+                        record[field] = format!(" {text}\t").into();
+                    }
+                }
+            }
+        }
         record
     }
 
@@ -416,10 +492,13 @@ impl Teller {
         if !self.random.chance(self.mood.odd_time) {
             return native;
         }
-        match self.random.below(3) {
+        let later = jiff::Timestamp::from_second(at + 7_200).expect("a time").to_string();
+        match self.random.below(5) {
             0 => text,
             1 => format!("{native}.9990000"),
-            _ => format!("{native}.1Z"),
+            2 => format!("{native}.1Z"),
+            3 => format!("{native}.0000000Z "),
+            _ => format!("{}+02:00", later.trim_end_matches('Z')),
         }
     }
 
@@ -457,6 +536,14 @@ impl Teller {
         let people = self.random.below(3);
         for account in self.people.iter().take(usize::try_from(people).expect("few")) {
             entries.push(entry(account, false, self.random.chance(50)));
+        }
+        if self.random.chance(20) && entries.len() > 1 {
+            // by mistake: two entries of one GUID and one object id
+            let (guid, object_id) = (self.shared[0].mailbox, self.people[0].object);
+            for entry in &mut entries {
+                entry.guid = Some(guid);
+                entry.object_id = Some(object_id);
+            }
         }
         entries
     }
