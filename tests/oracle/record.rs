@@ -48,6 +48,9 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
         return None;
     };
     let record = Fields(&record);
+    if record.contradicts_itself() {
+        return None;
+    }
     let operation = match record.lower("Operation")?.as_str() {
         "sendas" => Operation::SendAs,
         "sendonbehalf" => Operation::SendOnBehalf,
@@ -115,6 +118,28 @@ const LOGON_TYPES: [&str; 7] = [
     "delegatedadmin",
 ];
 
+const FIELDS: [&str; 19] = [
+    "CreationTime",
+    "Id",
+    "Item",
+    "LogonType",
+    "LogonUserSid",
+    "MailboxGuid",
+    "MailboxOwnerSid",
+    "MailboxOwnerUPN",
+    "Operation",
+    "OrganizationId",
+    "ResultStatus",
+    "SendAsUserMailboxGuid",
+    "SendAsUserSmtp",
+    "SendOnBehalfOfUserMailboxGuid",
+    "SendOnBehalfOfUserSmtp",
+    "TokenObjectId",
+    "UserId",
+    "UserKey",
+    "UserType",
+];
+
 /// Names of fields are compared without case and without the space around them.
 struct Fields<'a>(&'a Map<String, Value>);
 
@@ -123,6 +148,15 @@ impl Fields<'_> {
         let mut fields = self.0.iter();
         let field = fields.find(|(key, _)| key.trim().eq_ignore_ascii_case(name));
         field.map(|(_, value)| value)
+    }
+
+    /// A field that matters is there twice, with two values.
+    fn contradicts_itself(&self) -> bool {
+        FIELDS.iter().any(|name| {
+            let here = self.0.iter().filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+            let values: Vec<&Value> = here.map(|(_, value)| value).collect();
+            values.iter().any(|value| *value != values[0])
+        })
     }
 
     /// Numbers are text here too.

@@ -38,6 +38,8 @@ struct Mood {
     lacking: u64,
     odd_time: u64,
     odd: u64,
+    /// Names that go from one to the next, and back.
+    drama: u64,
     /// All within so many seconds.
     span: u64,
 }
@@ -63,6 +65,7 @@ impl Stream {
             lacking: *random.pick(&[0, 5, 25]),
             odd_time: *random.pick(&[0, 10]),
             odd: *random.pick(&[0, 3, 15]),
+            drama: *random.pick(&[0, 0, 8, 50]),
             span: *random.pick(&[60, 5 * 3_600, 20 * 86_400]),
         };
         let people = (0..random.between(3, 9)).map(|n| person(&mut random, n)).collect();
@@ -283,6 +286,9 @@ impl Teller {
             let other = self.person();
             record["LogonUserSid"] = self.people[other].sid.clone().into();
         }
+        if self.random.chance(mood.drama) {
+            self.rename(&mut record);
+        }
         if self.random.chance(15) {
             for field in ["UserId", "MailboxOwnerUPN", "SendAsUserSmtp", "LogonUserSid"] {
                 if let Some(text) = record.get(field).and_then(Value::as_str) {
@@ -374,6 +380,20 @@ impl Teller {
             }
         }
         record
+    }
+
+    /// One of few names, which one mostly by the time: so names follow one another, come back and
+    /// go on to others.
+    fn rename(&mut self, record: &mut Value) {
+        let digits = record["CreationTime"].as_str().unwrap_or_default().bytes();
+        let period: u64 = digits.take(15).map(u64::from).sum();
+        for (field, name) in [("UserId", "stage"), ("MailboxOwnerUPN", "box"), ("SendAsUserSmtp", "box")] {
+            let is_here = record.get(field).is_some_and(|value| value.is_string());
+            if is_here && self.random.chance(60) {
+                let n = period / 3 + self.random.below(10) / 9;
+                record[field] = format!("{name}{}@contoso.com", n % 4).into();
+            }
+        }
     }
 
     /// Someone or something that is no agent.
@@ -536,6 +556,12 @@ impl Teller {
         let people = self.random.below(3);
         for account in self.people.iter().take(usize::try_from(people).expect("few")) {
             entries.push(entry(account, false, self.random.chance(50)));
+        }
+        if self.random.chance(self.mood.drama) {
+            let mut stage = entry(&self.people[1], self.random.chance(30), false);
+            stage.address = "stage1@contoso.com".into();
+            stage.aliases = vec![(*self.random.pick(&["stage2@contoso.com", "box1@contoso.com"])).into()];
+            entries.push(stage);
         }
         if self.random.chance(20) && entries.len() > 1 {
             // by mistake: two entries of one GUID and one object id
