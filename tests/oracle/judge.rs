@@ -41,7 +41,9 @@ pub fn answers<'a>(
         messages.entry(event.message()).or_default().push(event);
     }
     let judged = messages.into_iter();
-    judged.map(|(id, events)| (id, judge(&bounded(events), &people))).collect()
+    judged
+        .map(|(id, events)| (id, judge(&bounded(events), &people)))
+        .collect()
 }
 
 /// A set can be cut so that no order of arrival matters: always the smallest stay.
@@ -68,7 +70,12 @@ fn bounded(sorted: Vec<Event>) -> Vec<Event> {
 /// As the record names him: by his name, else by what stands in its place.
 fn actor_of(event: &Event) -> String {
     let names = [&event.user_id, &event.logon_sid, &event.user_key];
-    names.into_iter().flatten().next().cloned().unwrap_or_default()
+    names
+        .into_iter()
+        .flatten()
+        .next()
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// By the specification the log of an agent is his own mailbox, also where its address is another
@@ -79,7 +86,11 @@ const PRIVATE_BY_LOG: bool = false;
 const BASES: [(Operation, Side, &str); 6] = [
     (Operation::SendAs, Side::Mailbox, "MAILBOX_SEND_AS"),
     (Operation::SendAs, Side::Agent, "AGENT_SEND_AS"),
-    (Operation::SendOnBehalf, Side::Mailbox, "MAILBOX_SEND_ON_BEHALF"),
+    (
+        Operation::SendOnBehalf,
+        Side::Mailbox,
+        "MAILBOX_SEND_ON_BEHALF",
+    ),
     (Operation::SendOnBehalf, Side::Agent, "AGENT_SEND_ON_BEHALF"),
     (Operation::Send, Side::Mailbox, "SEND"),
     (Operation::Send, Side::Agent, "SEND"),
@@ -145,7 +156,9 @@ fn unite(judged: &mut [Judged<'_>]) {
     for (at, one) in judged.iter().enumerate() {
         let mut group = BTreeSet::from([at]);
         let shares = |other: &BTreeSet<usize>| {
-            other.iter().any(|other| shares_identifier(&judged[*other], one))
+            other
+                .iter()
+                .any(|other| shares_identifier(&judged[*other], one))
         };
         let (same, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(shares);
         group.extend(same.into_iter().flatten());
@@ -154,8 +167,12 @@ fn unite(judged: &mut [Judged<'_>]) {
     }
     for group in groups {
         let actors: Vec<Actor> = group.iter().map(|at| judged[*at].actor.clone()).collect();
-        let person = actors.iter().find(|actor| matches!(actor, Actor::Person(_)));
-        let account = actors.iter().find(|actor| matches!(actor, Actor::Account(_)));
+        let person = actors
+            .iter()
+            .find(|actor| matches!(actor, Actor::Person(_)));
+        let account = actors
+            .iter()
+            .find(|actor| matches!(actor, Actor::Account(_)));
         let Some(name) = person.or(account) else {
             continue;
         };
@@ -218,7 +235,8 @@ fn judge(events: &[Event], people: &People) -> Answer {
             let his = sent.iter().filter(|one| one.person() == Some(*name));
             let sides: BTreeSet<Side> = his.map(|one| one.side).collect();
             answer.confirmed = sides.len() == 2;
-            let names_another = |one: &&Judged<'_>| one.person().is_some_and(|other| other != *name);
+            let names_another =
+                |one: &&Judged<'_>| one.person().is_some_and(|other| other != *name);
             answer.contradicted = has_person(&strong) && plain.iter().any(names_another);
             let is_his = |one: &&Judged<'_>| one.person() == Some(*name);
             by.iter().copied().filter(is_his).collect()
@@ -226,7 +244,10 @@ fn judge(events: &[Event], people: &People) -> Answer {
         several => {
             answer.verdict = "CONFLICT";
             answer.candidates = several.iter().map(|name| (*name).to_owned()).collect();
-            by.iter().copied().filter(|one| one.person().is_some()).collect()
+            by.iter()
+                .copied()
+                .filter(|one| one.person().is_some())
+                .collect()
         }
     };
     answer.basis = used.first().map(|one| BASES[one.rank].2);

@@ -122,7 +122,12 @@ impl Names {
             self.add(&Identity::Mailbox(guid), NamedBy::Owner, owner, event.time);
         }
         if let (Some(guid), Some(address)) = (event.guid_of_sent_as(), sent_as) {
-            self.add(&Identity::Mailbox(guid), NamedBy::SentAs, address, event.time);
+            self.add(
+                &Identity::Mailbox(guid),
+                NamedBy::SentAs,
+                address,
+                event.time,
+            );
         }
     }
 
@@ -258,7 +263,13 @@ impl Names {
             led.push((account, name));
         }
         let best = led.into_iter().map(|(_, name)| name);
-        let best = best.reduce(|best, name| if name.is_better_than(best) { name } else { best });
+        let best = best.reduce(|best, name| {
+            if name.is_better_than(best) {
+                name
+            } else {
+                best
+            }
+        });
         best.map_or(Next::Nothing, |name| Next::Name(name.clone()))
     }
 
@@ -277,7 +288,9 @@ impl Names {
     /// The one name that the address of a mailbox leads to.
     pub fn mailbox_now(&self, address: &str, most: NamedBy) -> Option<&str> {
         let mailboxes = self.mailboxes_named(address, most);
-        let names = mailboxes.into_iter().filter_map(|of| self.leads_to(of, address));
+        let names = mailboxes
+            .into_iter()
+            .filter_map(|of| self.leads_to(of, address));
         let names: BTreeSet<&str> = names.map(|name| name.address.as_str()).collect();
         names.first().copied().filter(|_| names.len() == 1)
     }

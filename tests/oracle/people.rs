@@ -57,7 +57,9 @@ impl People {
 
     fn registered_by_name(&self, of: &Identity, most: NamedBy) -> Option<&Entry> {
         let names = self.names.own(of, most);
-        names.into_iter().find_map(|name| self.registered(&name.address))
+        names
+            .into_iter()
+            .find_map(|name| self.registered(&name.address))
     }
 
     /// The entry of a mailbox by all that leads to it; a GUID before what its address leads to.
@@ -72,7 +74,9 @@ impl People {
         let siblings = |address| {
             self.names.mailbox_now(address, most)?;
             let siblings = self.names.mailboxes_named(address, most);
-            siblings.into_iter().find_map(|of| self.registered_by_name(of, most))
+            siblings
+                .into_iter()
+                .find_map(|of| self.registered_by_name(of, most))
         };
         address
             .and_then(|address| self.registered(address))
@@ -102,10 +106,14 @@ impl People {
     fn known_account(&self, event: &Event, address: Option<&str>) -> Option<Identity> {
         let beside = |of: &Identity| {
             let doubtful = self.names.doubtful(of);
-            doubtful.iter().any(|name| Some(name.address.as_str()) == address)
+            doubtful
+                .iter()
+                .any(|name| Some(name.address.as_str()) == address)
         };
         let identities = event.identities();
-        identities.into_iter().find(|of| self.names.knows(of) && !beside(of))
+        identities
+            .into_iter()
+            .find(|of| self.names.knows(of) && !beside(of))
     }
 
     fn registered_account(&self, event: &Event, address: Option<&str>) -> Option<&Entry> {
@@ -114,7 +122,9 @@ impl People {
         let reassigned = now.as_ref().is_some_and(|now| now.reassigned);
         let address_of_one = address.filter(|_| !reassigned);
         let own = event.owner_is_actor() == Some(true);
-        let object = event.object_id.or_else(|| Uuid::try_parse(event.user_id.as_deref()?).ok());
+        let object = event
+            .object_id
+            .or_else(|| Uuid::try_parse(event.user_id.as_deref()?).ok());
         address_of_one
             .and_then(|address| self.registered(address))
             .or_else(|| {
@@ -157,7 +167,10 @@ impl People {
         let Some(name) = self.account_name(event, address) else {
             return Actor::Unresolved;
         };
-        let own = event.owner.as_deref().filter(|_| event.owner_is_actor() == Some(true));
+        let own = event
+            .owner
+            .as_deref()
+            .filter(|_| event.owner_is_actor() == Some(true));
         for called in [Some(name.as_str()), address, own].into_iter().flatten() {
             let mailbox = self.mailbox_name(Some(called), None, NamedBy::SentAs);
             if let Some(mailbox) = mailbox.filter(|mailbox| sent_as.contains(mailbox)) {

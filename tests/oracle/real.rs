@@ -108,7 +108,9 @@ impl Real {
 
     /// Of a message without an id: the record that it is.
     async fn record_of(&self, tenant: TenantId, key: MessageKey) -> String {
-        let explained = self.app.explain_attribution(tenant, key, Revision::default());
+        let explained = self
+            .app
+            .explain_attribution(tenant, key, Revision::default());
         let evidence = explained.await.expect("explained").evidence;
         format!("record {}", evidence[0].event.record_id)
     }
@@ -123,7 +125,9 @@ impl Real {
         for part in keys.chunks(1_000) {
             let asked: Vec<MessageKey> = part.iter().map(|(key, _)| *key).collect();
             let times = vec![None; asked.len()];
-            let looked = self.app.look_up(tenant, &asked, &times, Revision::default());
+            let looked = self
+                .app
+                .look_up(tenant, &asked, &times, Revision::default());
             for ((_, id), looked) in part.iter().zip(looked.await.expect("looked up")) {
                 let Looked::Known(known) = looked else {
                     panic!("{id} is stored and not found");

@@ -71,7 +71,9 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
         Operation::SendOnBehalf => vec![on_behalf, as_user],
         Operation::Send => vec![], // a plain Send does not say from where
     };
-    let fields = fields.into_iter().map(|[name, guid]| (record.lower(name), guid_of(guid)));
+    let fields = fields
+        .into_iter()
+        .map(|[name, guid]| (record.lower(name), guid_of(guid)));
     let mut fields = fields.filter(|(name, guid)| name.is_some() || guid.is_some());
     let (sent_as, sent_as_guid) = fields.next().unwrap_or_default();
     Some(Event {
@@ -79,7 +81,10 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
         record_id: guid(&record.text("Id")?)?,
         operation,
         // `False` is what records of cmdlets have
-        failed: matches!(record.lower("ResultStatus").as_deref(), Some("failed" | "false")),
+        failed: matches!(
+            record.lower("ResultStatus").as_deref(),
+            Some("failed" | "false")
+        ),
         message_id: record.message_id()?,
         user_id: record.lower("UserId").map(|id| without_claims(&id)),
         user_type: record.code("UserType", &USER_TYPES),
@@ -153,7 +158,10 @@ impl Fields<'_> {
     /// A field that matters is there twice, with two values.
     fn contradicts_itself(&self) -> bool {
         FIELDS.iter().any(|name| {
-            let here = self.0.iter().filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+            let here = self
+                .0
+                .iter()
+                .filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
             let values: Vec<&Value> = here.map(|(_, value)| value).collect();
             values.iter().any(|value| *value != values[0])
         })
@@ -194,7 +202,9 @@ impl Fields<'_> {
         };
         let id = Fields(&item).text("InternetMessageId");
         let id = id.and_then(|id| normal_message_id(&id));
-        let fits = id.as_ref().is_none_or(|id| id.len() <= 998 && !id.contains('\0'));
+        let fits = id
+            .as_ref()
+            .is_none_or(|id| id.len() <= 998 && !id.contains('\0'));
         fits.then_some(id)
     }
 }
@@ -204,7 +214,10 @@ impl Fields<'_> {
 pub fn normal_message_id(written: &str) -> Option<String> {
     let text: String = written.chars().filter(|c| !c.is_whitespace()).collect();
     let mut text = text.as_str();
-    while let Some(inner) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) {
+    while let Some(inner) = text
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'))
+    {
         text = inner;
     }
     (!text.is_empty()).then(|| text.to_owned())
@@ -213,7 +226,9 @@ pub fn normal_message_id(written: &str) -> Option<String> {
 /// In braces or without.
 fn guid(text: &str) -> Option<Uuid> {
     let text = text.trim();
-    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let inner = text
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'));
     Uuid::try_parse(inner.unwrap_or(text)).ok()
 }
 
@@ -260,7 +275,11 @@ impl Event {
             return if own { Side::Agent } else { Side::Mailbox };
         }
         if let (Some(sent_as), Some(log)) = (self.sent_as_guid, self.owner_guid) {
-            return if sent_as == log { Side::Mailbox } else { Side::Agent };
+            return if sent_as == log {
+                Side::Mailbox
+            } else {
+                Side::Agent
+            };
         }
         match (&self.owner, &self.sent_as) {
             (Some(log), Some(sent_as)) if log == sent_as => Side::Mailbox,
@@ -287,7 +306,8 @@ impl Event {
             _ => {}
         }
         let user_id = self.user_id.as_deref().unwrap_or_default();
-        let is_application = user_id.starts_with("serviceprincipal_") || user_id == "app@sharepoint";
+        let is_application =
+            user_id.starts_with("serviceprincipal_") || user_id == "app@sharepoint";
         let is_system = SYSTEMS.iter().any(|prefix| user_id.starts_with(prefix))
             || user_id.starts_with("s-1-5-") && account_sid(user_id).is_none();
         match (is_application, is_system) {
@@ -301,7 +321,11 @@ impl Event {
     /// Without the SID of an owner's session in another's log: it may not be that of the name.
     pub fn identities(&self) -> Vec<Identity> {
         let doubtful = self.owner_is_actor() == Some(false) && self.logon_type == Some(0);
-        let doubtful = self.logon_sid.as_deref().filter(|_| doubtful).and_then(account_sid);
+        let doubtful = self
+            .logon_sid
+            .as_deref()
+            .filter(|_| doubtful)
+            .and_then(account_sid);
         let mut all = self.all_identities();
         let itself = self.user_id.as_deref().and_then(account_sid);
         all.retain(|one| Some(one) != doubtful.as_ref() || Some(one) == itself.as_ref());
@@ -323,7 +347,8 @@ impl Event {
     pub fn guid_of_sent_as(&self) -> Option<Uuid> {
         let by_name = self.owner.is_some() && self.owner == self.user_id;
         let own = self.owner_is_actor() == Some(true) || by_name;
-        self.sent_as_guid.filter(|_| !(own && self.sent_as_guid == self.owner_guid))
+        self.sent_as_guid
+            .filter(|_| !(own && self.sent_as_guid == self.owner_guid))
     }
 
     /// The message that it is about: its id, or else the record itself.
@@ -349,7 +374,8 @@ const SYSTEMS: [&str; 10] = [
 ];
 
 fn account_sid(text: &str) -> Option<Identity> {
-    text.starts_with("s-1-5-21-").then(|| Identity::Sid(text.to_owned()))
+    text.starts_with("s-1-5-21-")
+        .then(|| Identity::Sid(text.to_owned()))
 }
 
 /// 16 hexadecimal digits, not all 0.
