@@ -57,7 +57,7 @@ fn bounded(sorted: Vec<Event>) -> Vec<Event> {
         if !actors.contains(&actor) {
             continue;
         }
-        let group = (event.operation, event.side(), actor, event.failed);
+        let group = (event.operation, event.side, actor, event.failed);
         let count = kept.entry(group).or_default();
         *count += 1;
         if *count <= EVENTS {
@@ -130,7 +130,7 @@ fn judged<'a>(events: &'a [Event], people: &People) -> Vec<Judged<'a>> {
         .filter_map(|event| people.mailbox(event))
         .collect();
     let one = |event: &'a Event| {
-        let side = event.side();
+        let side = event.side;
         let actor = people.actor(event, &sent_as);
         let mailbox = people.mailbox(event);
         let mut bases = BASES.iter();
@@ -255,7 +255,7 @@ fn judge(events: &[Event], people: &People) -> Answer {
     answer.mailbox = told.find_map(|one| one.mailbox.clone());
     // what somebody sent out of his own mailbox is private, whoever else tells which one it was
     let is_own = |one: &&Judged<'_>| {
-        let own = one.event.owner_is_actor() == Some(true);
+        let own = one.event.owner_is_actor == Some(true);
         let his = own && one.person() == answer.agent.as_deref();
         PRIVATE_BY_LOG && his && people.log(one.event) == answer.mailbox
     };

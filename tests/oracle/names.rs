@@ -111,7 +111,7 @@ impl Names {
         let user = event.user_id.as_deref().filter(|name| is_telling(name));
         if let Some(user) = user.filter(|_| event.service().is_none()) {
             for identity in event.identities() {
-                let own = owner.filter(|own| event.owner_is_actor() == Some(true) && *own != user);
+                let own = owner.filter(|own| event.owner_is_actor == Some(true) && *own != user);
                 if let Some(own) = own {
                     self.add(&identity, NamedBy::Owner, own, event.time);
                 }

@@ -121,7 +121,7 @@ impl People {
         // what two people had tells nothing
         let reassigned = now.as_ref().is_some_and(|now| now.reassigned);
         let address_of_one = address.filter(|_| !reassigned);
-        let own = event.owner_is_actor() == Some(true);
+        let own = event.owner_is_actor == Some(true);
         let object = event
             .object_id
             .or_else(|| Uuid::try_parse(event.user_id.as_deref()?).ok());
@@ -170,7 +170,7 @@ impl People {
         let own = event
             .owner
             .as_deref()
-            .filter(|_| event.owner_is_actor() == Some(true));
+            .filter(|_| event.owner_is_actor == Some(true));
         for called in [Some(name.as_str()), address, own].into_iter().flatten() {
             let mailbox = self.mailbox_name(Some(called), None, NamedBy::SentAs);
             if let Some(mailbox) = mailbox.filter(|mailbox| sent_as.contains(mailbox)) {
@@ -189,7 +189,7 @@ impl People {
         if event.operation != Operation::Send {
             let address = event.sent_as.as_deref();
             let named = self.mailbox_name(address, event.guid_of_sent_as(), NamedBy::SentAs);
-            let is_told = event.side() == Side::Mailbox && (LOG_BY_GUID || owner.is_some());
+            let is_told = event.side == Side::Mailbox && (LOG_BY_GUID || owner.is_some());
             return named.or_else(|| log(NamedBy::SentAs).filter(|_| is_told));
         }
         let registered = self.registered_mailbox(owner, event.owner_guid, NamedBy::Owner);
@@ -199,7 +199,7 @@ impl People {
         owner?;
         let user = event.user_id.as_deref().unwrap_or_default();
         let own = self.mailbox_name(Some(user), None, NamedBy::Owner);
-        let others = event.owner_is_actor() == Some(false) && event.logon_type != Some(0);
+        let others = event.owner_is_actor == Some(false) && !event.sid_is_doubtful;
         log(NamedBy::Owner).filter(|log| others && Some(log) != own.as_ref())
     }
 

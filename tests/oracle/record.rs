@@ -19,27 +19,36 @@ pub enum Side {
     Agent,
 }
 
-/// What a record says of a message. All texts in lower case, and none is empty.
+/// What a record says of a message, and all of it that is kept. Texts are in lower case, and none
+/// is empty.
+///
+/// Of what contradicts itself the choice is by content, says the specification; in which order
+/// contents come is the real one's choice: that of these fields.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Event {
     /// Microseconds since 1970.
     pub time: i64,
     pub record_id: Uuid,
     pub operation: Operation,
+    pub side: Side,
     pub failed: bool,
-    /// Normalised; case is kept.
-    pub message_id: Option<String>,
-    pub user_id: Option<String>,
+    /// An administrator's session.
+    pub admin: bool,
     pub user_type: Option<i64>,
+    pub user_id: Option<String>,
     pub user_key: Option<String>,
-    pub logon_type: Option<i64>,
     pub logon_sid: Option<String>,
+    /// An owner's session in another's log: the SID may not be that of the name.
+    pub sid_is_doubtful: bool,
     pub object_id: Option<Uuid>,
     pub owner: Option<String>,
-    pub owner_sid: Option<String>,
+    /// The log is that of the one who did it, as far as the SIDs tell.
+    pub owner_is_actor: Option<bool>,
     pub owner_guid: Option<Uuid>,
     pub sent_as: Option<String>,
     pub sent_as_guid: Option<Uuid>,
+    /// Normalised; case is kept.
+    pub message_id: Option<String>,
 }
 
 /// `None`: not of this tenant, not a send event, or it cannot be read.
@@ -76,28 +85,36 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
         .map(|[name, guid]| (record.lower(name), guid_of(guid)));
     let mut fields = fields.filter(|(name, guid)| name.is_some() || guid.is_some());
     let (sent_as, sent_as_guid) = fields.next().unwrap_or_default();
-    Some(Event {
+    let logon_sid = record.lower("LogonUserSid");
+    let logon_type = record.code("LogonType", &LOGON_TYPES);
+    let owner_sid = record.lower("MailboxOwnerSid");
+    let owner_is_actor = owner_sid
+        .zip(logon_sid.as_ref())
+        .map(|(owner, actor)| owner == *actor);
+    let status = record.lower("ResultStatus");
+    let mut event = Event {
         time: time(&record.text("CreationTime")?)?,
         record_id: guid(&record.text("Id")?)?,
         operation,
+        side: Side::Agent,
         // `False` is what records of cmdlets have
-        failed: matches!(
-            record.lower("ResultStatus").as_deref(),
-            Some("failed" | "false")
-        ),
-        message_id: record.message_id()?,
-        user_id: record.lower("UserId").map(|id| without_claims(&id)),
+        failed: matches!(status.as_deref(), Some("failed" | "false")),
+        admin: matches!(logon_type, Some(1 | 6)),
         user_type: record.code("UserType", &USER_TYPES),
+        user_id: record.lower("UserId").map(|id| without_claims(&id)),
         user_key: record.lower("UserKey"),
-        logon_type: record.code("LogonType", &LOGON_TYPES),
-        logon_sid: record.lower("LogonUserSid"),
+        logon_sid,
+        sid_is_doubtful: owner_is_actor == Some(false) && logon_type == Some(0),
         object_id: guid_of("TokenObjectId"),
         owner: record.lower("MailboxOwnerUPN"),
-        owner_sid: record.lower("MailboxOwnerSid"),
+        owner_is_actor,
         owner_guid: guid_of("MailboxGuid"),
         sent_as,
         sent_as_guid,
-    })
+        message_id: record.message_id()?,
+    };
+    event.side = event.side();
+    Some(event)
 }
 
 const USER_TYPES: [&str; 11] = [
@@ -185,7 +202,9 @@ impl Fields<'_> {
     fn code(&self, name: &str, names: &[&str]) -> Option<i64> {
         let text = self.lower(name)?;
         let named = names.iter().position(|name| *name == text);
-        named.map_or_else(|| text.parse().ok(), |number| i64::try_from(number).ok())
+        let number = named.or_else(|| text.parse().ok());
+        let number = number.filter(|number| *number < names.len());
+        number.and_then(|number| i64::try_from(number).ok())
     }
 
     /// Inside `Item`, which may be the text of its JSON. The outer `None`: it cannot be one.
@@ -270,8 +289,8 @@ impl Event {
     /// By what the record itself says, never by the directory: stored evidence must be bounded
     /// in the same way whatever is known. The SIDs tell best; who is not known to be in another
     /// log is taken for the agent, which is the weaker evidence.
-    pub fn side(&self) -> Side {
-        if let Some(own) = self.owner_is_actor() {
+    fn side(&self) -> Side {
+        if let Some(own) = self.owner_is_actor {
             return if own { Side::Agent } else { Side::Mailbox };
         }
         if let (Some(sent_as), Some(log)) = (self.sent_as_guid, self.owner_guid) {
@@ -291,12 +310,6 @@ impl Event {
             }
             _ => Side::Agent,
         }
-    }
-
-    /// The log is that of the one who did it, as far as the SIDs tell.
-    pub fn owner_is_actor(&self) -> Option<bool> {
-        let (owner, actor) = (self.owner_sid.as_ref()?, self.logon_sid.as_ref()?);
-        Some(owner == actor)
     }
 
     pub fn service(&self) -> Option<Service> {
@@ -320,7 +333,7 @@ impl Event {
     /// What else than the name says who it was: what stands in the place of the name first.
     /// Without the SID of an owner's session in another's log: it may not be that of the name.
     pub fn identities(&self) -> Vec<Identity> {
-        let doubtful = self.owner_is_actor() == Some(false) && self.logon_type == Some(0);
+        let doubtful = self.sid_is_doubtful;
         let doubtful = self
             .logon_sid
             .as_deref()
@@ -346,7 +359,7 @@ impl Event {
     /// Nobody sends as himself: the GUID of his own log belongs to that.
     pub fn guid_of_sent_as(&self) -> Option<Uuid> {
         let by_name = self.owner.is_some() && self.owner == self.user_id;
-        let own = self.owner_is_actor() == Some(true) || by_name;
+        let own = self.owner_is_actor == Some(true) || by_name;
         self.sent_as_guid
             .filter(|_| !(own && self.sent_as_guid == self.owner_guid))
     }

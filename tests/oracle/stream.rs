@@ -179,13 +179,43 @@ impl Teller {
             };
             self.message(n, &about, events, false);
         }
-        if self.random.chance(15) {
+        for k in 0..self.random.between(0, 4) {
+            self.burst(hot + cold + k);
+        }
+        if self.random.chance(30) {
             let n = if self.random.chance(50) {
                 0
             } else {
-                hot + cold
+                hot + cold + 4
             };
             self.crowd(n);
+        }
+    }
+
+    /// One does the same more often than is kept, and one of the records, at the bound, tells
+    /// that he and another one are the same person.
+    fn burst(&mut self, n: i64) {
+        let (who, other) = (self.person(), self.person());
+        let sent = START + self.random.below(self.mood.span).cast_signed();
+        let at_bound = self.random.between(5, 12);
+        let object = guid(&mut self.random).to_string();
+        let twin = self.event(n, other, 0, sent);
+        let twin = with(twin, "UserId", format!("twin{n}@contoso.com"));
+        let twin = with(twin, "LogonUserSid", format!("S-1-5-21-6-{n}-2"));
+        self.records
+            .push(with(twin, "TokenObjectId", object.as_str()));
+        let one = self.event(n, who, 0, sent);
+        let one = with(one, "UserId", format!("burst{n}@contoso.com"));
+        let mut one = with(one, "LogonUserSid", format!("S-1-5-21-6-{n}-1"));
+        remove(&mut one, "TokenObjectId");
+        for k in 0..12 {
+            let time = self.time(sent + k);
+            let record = with(one.clone(), "CreationTime", time);
+            let mut record = with(record, "Id", guid(&mut self.random).to_string());
+            if k == at_bound {
+                record["TokenObjectId"] = object.as_str().into();
+            }
+            self.records.push(record);
         }
     }
 
