@@ -45,6 +45,8 @@ pub struct Mood {
 }
 
 pub struct Teller {
+    /// Who is explained at the end.
+    late: Vec<Account>,
     pub random: Random,
     pub mood: Mood,
     pub people: Vec<Account>,
@@ -73,6 +75,7 @@ impl Stream {
             .collect();
         let shared = (0..3).map(|n| shared(&mut random, n)).collect();
         let mut teller = Teller {
+            late: Vec::new(),
             random,
             mood,
             people,
@@ -85,6 +88,7 @@ impl Stream {
         let noise = teller.noise();
         records.extend(noise);
         teller.random.shuffle(&mut records);
+        records.extend(teller.explanations());
         Self {
             seed,
             records,
@@ -182,6 +186,7 @@ impl Teller {
         for k in 0..self.random.between(0, 4) {
             self.burst(hot + cold + k);
         }
+        self.newcomers(hot + cold + 10);
         if self.random.chance(30) {
             let n = if self.random.chance(50) {
                 0
@@ -190,6 +195,71 @@ impl Teller {
             };
             self.crowd(n);
         }
+    }
+
+    /// People and mailboxes of whom nothing but an identifier is known, until the end tells. What
+    /// it tells must reach all that came before it.
+    fn explanations(&mut self) -> Vec<String> {
+        let late = std::mem::take(&mut self.late);
+        let mut explanations = Vec::new();
+        for (n, account) in (2_000..).zip(late) {
+            let mut record = self.plain_event(n, &account);
+            if self.random.chance(50) {
+                record["TokenObjectId"] = account.object.to_string().into();
+            }
+            explanations.push(record.to_string());
+        }
+        explanations
+    }
+
+    /// Messages of newcomers, and from mailboxes that nothing names before the end.
+    fn newcomers(&mut self, first: i64) {
+        for n in 0..self.random.between(0, 6) {
+            let name = format!("newcomer{n}@contoso.com");
+            let who = account(&mut self.random, vec![name.clone()], vec![name]);
+            for k in 0..3 {
+                let mut record = self.plain_event(first + n * 3 + k, &who);
+                record["Operation"] = "SendAs".into();
+                record["MailboxOwnerUPN"] = self.shared[0].address(0).into();
+                record["MailboxOwnerSid"] = self.shared[0].sid.as_str().into();
+                record["MailboxGuid"] = self.shared[0].mailbox.to_string().into();
+                record["UserKey"] = "Not Available".into();
+                remove(&mut record, "LogonUserSid");
+                match k {
+                    0 => record["UserId"] = who.sid.as_str().into(),
+                    1 => record["UserId"] = who.puid.as_str().into(),
+                    _ => {
+                        // somebody else, from the newcomer's mailbox
+                        record["UserId"] = self.people[0].upn(0).into();
+                        record["SendAsUserMailboxGuid"] = who.mailbox.to_string().into();
+                    }
+                }
+                self.records.push(record);
+            }
+            if self.random.chance(80) {
+                self.late.push(who);
+            }
+        }
+    }
+
+    /// Out of one's own mailbox, with all that there is to tell.
+    fn plain_event(&mut self, n: i64, who: &Account) -> Value {
+        let at = START + self.random.below(self.mood.span).cast_signed();
+        json!({
+            "CreationTime": self.time(at),
+            "Id": guid(&mut self.random).to_string(),
+            "Operation": "Send",
+            "OrganizationId": TENANT.to_string(),
+            "UserId": who.upn(0),
+            "UserKey": who.puid,
+            "UserType": 0,
+            "LogonType": 0,
+            "LogonUserSid": who.sid,
+            "MailboxOwnerSid": who.sid,
+            "MailboxOwnerUPN": who.address(0),
+            "MailboxGuid": who.mailbox.to_string(),
+            "Item": {"InternetMessageId": self.message_id(n)},
+        })
     }
 
     /// One does the same more often than is kept, and one of the records, at the bound, tells
