@@ -31,6 +31,9 @@ impl Teller {
         } else if self.random.chance(mood.mixed_up) {
             let other = self.person();
             record["LogonUserSid"] = self.people[other].sid.clone().into();
+            if self.random.chance(50) {
+                record["LogonType"] = (*self.random.pick(&[1, 2])).into();
+            }
         }
         if self.random.chance(mood.drama) {
             self.rename(&mut record);

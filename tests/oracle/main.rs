@@ -14,7 +14,7 @@
 //! | who has been called what | `names` |
 //! | who acted, and from which mailbox | `people` |
 //! | the rule | `judge` |
-//! | hostile records by a seed | `stream`, `distort` |
+//! | hostile records by a seed | `stream`, `scenes`, `distort` |
 //! | the same records through an app and a store | `real` |
 //! | what differs, with the fewest records that show it | `differ` |
 //! | ways of telling the same that must come to the same tables | `relations` |
@@ -44,6 +44,7 @@ mod people;
 mod real;
 mod record;
 mod relations;
+mod scenes;
 mod stream;
 
 use real::Real;
