@@ -137,6 +137,8 @@ impl Teller {
             "Id": guid(&mut self.random).to_string(),
             "Operation": "Send",
             "OrganizationId": TENANT.to_string(),
+            "RecordType": 2,
+            "Workload": "Exchange",
             "UserId": who.upn(0),
             "UserKey": who.puid,
             "UserType": 0,
