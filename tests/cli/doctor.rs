@@ -4,7 +4,7 @@
 use crate::support::{
     TestDb,
     postgres::{Alone, Postgres},
-    process::{Server, database, run, text, url},
+    process::{Server, database, run, succeeded, text, url},
     redis::Redis,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
