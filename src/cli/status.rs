@@ -145,6 +145,12 @@ fn of_reason(reason: ErrorReason) -> &'static str {
             "the address belongs to another mailbox of the register: remove it there first \
              (TenantService/PutMailboxes)"
         }
+        ErrorReason::FeedTokenInvalid
+        | ErrorReason::FeedTokenMismatch
+        | ErrorReason::FeedPositionExpired
+        | ErrorReason::FeedGenerationChanged
+        | ErrorReason::FeedPositionAhead
+        | ErrorReason::ReaderTooSlow => of_watch(reason),
         ErrorReason::NotAPersonsOwn => "name the person by an address, SID or object id of his own",
         ErrorReason::TenantDeleted => {
             "to have it back, call TenantService/RegisterTenant with a `consented_at` later than the \
@@ -163,16 +169,6 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         ErrorReason::PageTokenInvalid | ErrorReason::PageTokenMismatch => {
             "start again without a page token"
         }
-        ErrorReason::FeedTokenInvalid | ErrorReason::FeedTokenMismatch => {
-            "use the token that was printed last for this tenant, or begin anew without one"
-        }
-        ErrorReason::FeedPositionExpired
-        | ErrorReason::FeedGenerationChanged
-        | ErrorReason::FeedPositionAhead => {
-            "read all of it anew (`sentby list --state FILE`), then go on there (`sentby watch \
-             --state FILE`)"
-        }
-        ErrorReason::ReaderTooSlow => "take what is printed faster, or write it to a file",
         ErrorReason::MalformedRequest | ErrorReason::NotImplemented => {
             "is the server of the same version as this command? (sentby --version)"
         }
@@ -184,6 +180,19 @@ fn of_reason(reason: ErrorReason) -> &'static str {
         ErrorReason::Unauthenticated => SHOW_WHO_CALLS,
         ErrorReason::PermissionDenied => ASK_FOR_A_GRANT,
         ErrorReason::Unspecified => "",
+    }
+}
+
+fn of_watch(reason: ErrorReason) -> &'static str {
+    match reason {
+        ErrorReason::FeedTokenInvalid | ErrorReason::FeedTokenMismatch => {
+            "use the token that was printed last for this tenant, or begin anew without one"
+        }
+        ErrorReason::ReaderTooSlow => "take what is printed faster, or write it to a file",
+        _ => {
+            "read all of it anew (`sentby list --state FILE`), then go on there (`sentby watch \
+             --state FILE`)"
+        }
     }
 }
 

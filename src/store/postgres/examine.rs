@@ -358,7 +358,7 @@ async fn rights(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
     let missing: Vec<String> = query_scalar(
         "SELECT c.relname::text FROM pg_class c \
          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') \
-         AND c.relname NOT IN ('_sqlx_migrations', 'reader') \
+         AND c.relname NOT IN ('_sqlx_migrations', 'reader', 'deployment_key') \
          AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
          AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) \
          ORDER BY 1",
