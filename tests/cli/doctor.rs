@@ -157,11 +157,6 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
     done.expect("executed");
 }
 
-/// What psql would run.
-async fn repair(connection: &mut PgConnection, check: &Value) {
-    execute(connection, check["repair"].as_str().expect("a command")).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_and_the_role_in_it() {
     let Some(alone) = Alone::start().await else {
