@@ -395,6 +395,7 @@ async fn no_call_reaches_another_tenant() {
             Err(_) => {}
         }
     }
+    let after = stage.stored().await;
     let calls = run.calls.lock().expect("no panic");
     let sum: u64 = calls.values().flat_map(BTreeMap::values).sum();
     println!(
@@ -409,9 +410,5 @@ async fn no_call_reaches_another_tenant() {
         stage.api.methods.len(),
         "every method was called"
     );
-    assert_eq!(
-        stage.stored().await,
-        before,
-        "{what}: what is stored of the victims"
-    );
+    assert_eq!(after, before, "{what}: what is stored of the victims");
 }

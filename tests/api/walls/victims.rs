@@ -99,6 +99,11 @@ pub async fn fill(server: &TestServer, tenant: TenantId, victim: usize) {
             (u64::from(MESSAGES / 3), 1)
         );
     }
+    capture(server, tenant_id, victim).await;
+}
+
+/// Settings of its mailboxes.
+async fn capture(server: &TestServer, tenant_id: String, victim: usize) {
     let settings = json!([{
         "PrimarySmtpAddress": format!("{CANARY}setting@victim{victim}.example"),
         "RecipientTypeDetails": "SharedMailbox",
