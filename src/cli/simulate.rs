@@ -41,7 +41,7 @@ pub(super) struct Simulate {
     /// Records of other operations for each send event. A real tenant has 20 to 100
     #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = noise)]
     noise: f64,
-    /// When the first message is sent [default: so many days ago that the feed ends this morning]
+    /// When the first message is sent [default: so many days ago that the feed has ended a week ago]
     #[arg(long, value_name = "TIME", value_parser = start)]
     start: Option<Moment>,
     /// Over so many days the messages are spread; up to now at most
@@ -184,12 +184,15 @@ fn noise(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "is not between 0 and 1000".into())
 }
 
+/// Stories go on for days behind the last message that begins one, and nothing may lie ahead.
+const WEEK: u32 = 7;
+
 /// The beginning of a day. Private mail of long ago would not be kept: `unjoined_send_days`.
 fn days_ago(days: u32) -> Moment {
     const DAY: i64 = 86_400;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-    Moment::from_seconds((now / DAY - i64::from(days)) * DAY)
+    Moment::from_seconds((now / DAY - i64::from(days + WEEK)) * DAY)
 }
 
 fn start(text: &str) -> Result<Moment, String> {
