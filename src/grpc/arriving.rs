@@ -41,13 +41,14 @@ pub(super) struct Arriving {
     first: Option<Frame<Bytes>>,
     rest: Body,
     size: usize,
-    room: Room,
+    /// `None`: it is given room where it is read.
+    room: Option<Room>,
     held: Held,
 }
 
 impl Arriving {
     /// Waits for the first piece.
-    pub(super) async fn of(mut body: Body, room: Room, held: Held) -> Result<Self, Status> {
+    pub(super) async fn of(mut body: Body, room: Option<Room>, held: Held) -> Result<Self, Status> {
         let first = body.frame().await.transpose()?;
         Ok(Self {
             first,
@@ -69,6 +70,9 @@ impl Arriving {
     }
 
     fn take_room(&mut self, bytes: usize) -> Result<(), Status> {
+        let Some(room) = &self.room else {
+            return Ok(());
+        };
         let before = self.size.max(SMALL);
         self.size += bytes;
         let more = self.size.saturating_sub(before);
@@ -76,7 +80,7 @@ impl Arriving {
             return Ok(());
         }
         let more = u32::try_from(more).map_err(|_| status::too_many_calls())?;
-        let permit = Arc::clone(&self.room.0).try_acquire_many_owned(more);
+        let permit = Arc::clone(&room.0).try_acquire_many_owned(more);
         let permit = permit.map_err(|_| status::too_many_calls())?;
         let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
         match held.as_mut() {
