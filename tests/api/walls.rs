@@ -2,7 +2,7 @@
 //! everything that is another's (ids, tokens whole and spliced, digests, records that name it),
 //! while values in Redis are crossed.
 //!
-//! `SENTBY_TEST_WALLS` says how many foreign things are named (20,000), `SENTBY_TEST_WALLS_SEED`
+//! `SENTBY_TEST_WALLS` says how many foreign things are named (20,000), `SENTBY_TEST_SEED`
 //! which ones: each run prints its seed.
 
 mod attacker;
@@ -10,7 +10,7 @@ mod messages;
 mod victims;
 
 use super::server::TestServer;
-use crate::support::{TestDb, redis::Redis, register, resp::Reply};
+use crate::support::{TestDb, ledger, redis::Redis, register, resp::Reply};
 use attacker::{Attacker, Handles};
 use bytes::Bytes;
 use messages::{Api, Method, Raw};
@@ -411,4 +411,6 @@ async fn no_call_reaches_another_tenant() {
         "every method was called"
     );
     assert_eq!(after, before, "{what}: what is stored of the victims");
+    let foreign = run.attempts.load(Relaxed);
+    ledger::tell("foreign-named", foreign, &[("calls", sum as f64)]);
 }

@@ -5,7 +5,7 @@
 use crate::{
     seed, set,
     stage::{Client, Message, RECORDS, Replica},
-    support::{TestDb, copy::Copy, process::database, records::Record},
+    support::{TestDb, copy::Copy, ledger, process::database, records::Record},
     watchers::{Act, Watcher, read_all},
 };
 use sentby::{
@@ -499,5 +499,7 @@ async fn the_feed_leaves_nothing_out_whoever_dies() {
         sum(|reader| reader.forgotten),
         prompt.as_secs_f64(),
     );
+    let changes: usize = fresh.values().map(|copy: &Copy| copy.changes).sum();
+    ledger::tell("feed-complete", changes as u64, &[("kills", kills as f64)]);
     replicas.into_iter().for_each(Replica::stop);
 }

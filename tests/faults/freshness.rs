@@ -9,7 +9,7 @@ use crate::{
     seed,
     stage::{Message, RECORDS, Replica},
     support::{
-        TENANT, TestDb,
+        TENANT, TestDb, ledger,
         proxy::{Mode, Proxy},
         redis::{Cluster, Redis},
     },
@@ -126,6 +126,8 @@ const A_LITTLE: Duration = Duration::from_millis(200);
 
 type Played = (Vec<Write>, Seen);
 
+const UNCACHED: &str = "no cache";
+
 /// Tells what came out, and fails where anything is wrong.
 fn judge(name: &str, seed: u64, (writes, seen): Played, promise: Promise) -> (Played, Checked) {
     let checked = check(TENANT, &writes, &seen.reads, &seen.shown, promise);
@@ -135,6 +137,10 @@ fn judge(name: &str, seed: u64, (writes, seen): Played, promise: Promise) -> (Pl
         seen.slowest.as_secs_f64(),
     );
     checked.assert_right();
+    if name != UNCACHED {
+        let figures = [("slowest_s", seen.slowest.as_secs_f64())];
+        ledger::tell("cached-reads", seen.reads.len() as u64, &figures);
+    }
     ((writes, seen), checked)
 }
 
@@ -157,7 +163,7 @@ async fn without_a_cache_every_answer_is_fresh() {
     let Some((_db, replicas)) = stage(&["none", "none"]).await else {
         return;
     };
-    play("no cache", &replicas, Duration::ZERO, Promise::FRESH).await;
+    play(UNCACHED, &replicas, Duration::ZERO, Promise::FRESH).await;
     replicas.into_iter().for_each(Replica::stop);
 }
 

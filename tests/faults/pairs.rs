@@ -8,6 +8,7 @@ use crate::{
     support::{
         TestDb,
         copy::Copy,
+        ledger,
         proxy::{Mode, Proxy},
         redis::Redis,
     },
@@ -397,6 +398,8 @@ async fn play(name: &str, workers: Vec<Worker>, pairs: usize, seed: u64) -> Vec<
         slowest.unwrap_or_default().as_secs_f64(),
         begun.elapsed().as_secs_f64(),
     );
+    let slowest = slowest.unwrap_or_default().as_secs_f64();
+    ledger::tell("read-your-write", pairs as u64, &[("slowest_s", slowest)]);
     workers
 }
 

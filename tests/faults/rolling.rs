@@ -7,7 +7,7 @@
 use crate::{
     set,
     stage::{Client, Message, Replica},
-    support::{TENANT, TestDb, wire::Wire},
+    support::{TENANT, TestDb, ledger, wire::Wire},
 };
 use sentby::pb;
 use std::{
@@ -283,5 +283,7 @@ async fn nobody_notices_a_rolling_restart() {
     let stored = "SELECT count(*) FROM attribution WHERE tenant_id = $1";
     assert_eq!(db.number(stored, TENANT).await, acknowledged.len() as i64);
     db.assert_gapless(TENANT).await;
+    let calls = [("calls", play.calls.load(Relaxed) as f64)];
+    ledger::tell("rolling-restarts", restarts as u64, &calls);
     replicas.into_iter().flatten().for_each(Replica::stop);
 }

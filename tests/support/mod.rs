@@ -4,6 +4,7 @@
 
 pub mod copy;
 pub mod feed;
+pub mod ledger;
 pub mod otlp;
 pub mod postgres;
 pub mod process;
