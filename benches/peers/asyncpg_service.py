@@ -10,6 +10,7 @@ transaction, answer. Both sides of a message may come in any batch, so the upser
 import asyncio
 import hashlib
 import json
+import pathlib
 import sys
 import tempfile
 import uuid
@@ -85,8 +86,7 @@ async def store(pool, tenant, merged):
 
 async def main(protos, database):
     with tempfile.TemporaryDirectory() as temp:
-        names = ["tenant", "ingest", "attribution"]
-        files = [f"sentby/v1/{name}_service.proto" for name in names] + ["sentby/v1/error_reason.proto"]
+        files = [str(path.relative_to(protos)) for path in pathlib.Path(protos).rglob("*.proto")]
         include = f"-I{protoc.__path__[0] if hasattr(protoc, '__path__') else protoc.__file__.rsplit('/', 1)[0]}/_proto"
         assert protoc.main(["protoc", f"-I{protos}", include, f"--python_out={temp}", *files]) == 0
         sys.path.insert(0, temp)
