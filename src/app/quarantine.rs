@@ -12,15 +12,25 @@ use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 /// Stores one copy of each record while the tenant has room for it. Tells of each batch for how
-/// many there was none; another tenant's are not counted, which never have one. Only batches
-/// with such records read anything.
+/// many there was none; those are not counted that never have one: another tenant's, and what may
+/// name an erased person. Only batches with such records read anything.
 pub(super) async fn quarantine(
     tx: &mut dyn Tx,
     batches: &[Arc<Prepared>],
     tombstones: &Tombstones,
 ) -> Result<Vec<u64>> {
-    let records = || batches.iter().flat_map(|batch| &batch.quarantined);
-    let mut digests: Vec<Uuid> = records().map(|record| record.digest).collect();
+    let of_batch = |batch: &Arc<Prepared>| -> Vec<QuarantinedRecord> {
+        let records = batch.quarantined.iter();
+        records
+            .map(|record| without_copy(record, tombstones))
+            .collect()
+    };
+    let batches: Vec<_> = batches.iter().map(of_batch).collect();
+    let mut digests: Vec<Uuid> = batches
+        .iter()
+        .flatten()
+        .map(|record| record.digest)
+        .collect();
     if digests.is_empty() {
         return Ok(vec![0; batches.len()]);
     }
@@ -29,21 +39,20 @@ pub(super) async fn quarantine(
     let mut has_copy = tx.quarantined(&digests).await?;
     if has_copy.len() < digests.len() {
         let used = tx.quarantine_usage().await?;
-        let records = records().map(|record| without_copy(record, tombstones));
-        let new = admit(used, records, &mut has_copy);
+        let new = admit(used, batches.iter().flatten(), &mut has_copy);
         tx.put_quarantined(&new).await?;
     }
     let without = |record: &&QuarantinedRecord| {
         record.bytes.is_some() && !has_copy.get(&record.digest).is_some_and(|has| *has)
     };
-    let of_batch = |batch: &Arc<Prepared>| batch.quarantined.iter().filter(without).count() as u64;
-    Ok(batches.iter().map(of_batch).collect())
+    let count = |batch: &Vec<QuarantinedRecord>| batch.iter().filter(without).count() as u64;
+    Ok(batches.iter().map(count).collect())
 }
 
 /// Those of the records that are new and for which there is room.
-fn admit(
+fn admit<'a>(
     mut used: QuarantineUsage,
-    records: impl Iterator<Item = QuarantinedRecord>,
+    records: impl Iterator<Item = &'a QuarantinedRecord>,
     has_copy: &mut HashMap<Uuid, bool>,
 ) -> Vec<QuarantinedRecord> {
     let mut new = Vec::new();
@@ -67,7 +76,7 @@ fn admit(
                 }
             }
             has_copy.insert(record.digest, record.bytes.is_some());
-            new.push(record);
+            new.push(record.clone());
         }
     }
     new

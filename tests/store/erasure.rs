@@ -172,6 +172,9 @@ on_both_engines! {
         app.resume_erasures().await.expect("resumed");
         let everything = db.everything().await;
         assert_gone(&everything, anna);
+        // sent again there would be no copy either
+        let without = "SELECT max(quarantined_without_copy) FROM audit_batch WHERE tenant_id = $1";
+        assert_eq!(db.number(without, TENANT).await, 0);
         for row in &everything {
             let text = String::from_utf8_lossy(row).to_lowercase();
             assert!(!text.contains("anna.renamed") && !text.contains("anna.k"), "{text}");

@@ -105,3 +105,25 @@ on_both_engines! {
         assert_eq!(again.from, Some(again.to));
     }
 }
+
+/// What a purge leaves behind nobody would ever delete.
+#[tokio::test]
+async fn every_table_with_rows_of_tenants_is_purged() {
+    let sqlite = TestDb::sqlite().await;
+    let tables = sqlite
+        .texts(
+            "SELECT t.name FROM sqlite_master t, pragma_table_xinfo(t.name) c \
+             WHERE t.type = 'table' AND c.name = 'tenant_id' ORDER BY t.name",
+        )
+        .await;
+    assert!(tables.len() > 10, "{tables:?}");
+    let purges = include_str!("../../src/store/queries/privacy.rs");
+    for table in tables {
+        let is_purged = [
+            format!("$purge!(\"{table}\","),
+            format!("\"DELETE FROM {table} WHERE tenant_id = $1\""),
+        ];
+        let is_purged = is_purged.iter().any(|purge| purges.contains(purge));
+        assert!(is_purged, "{table} is not in `purges!`");
+    }
+}
