@@ -1,6 +1,7 @@
 //! The rules of the house that no compiler holds.
 
 use sentby::telemetry::table::METRICS;
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
@@ -264,5 +265,48 @@ fn the_readme_tells_every_setting_and_every_reason() {
         if let Some(name) = name.filter(|name| *name != "UNSPECIFIED") {
             assert!(readme.contains(name), "README.md: {name} is missing");
         }
+    }
+}
+
+/// What `docs/promises.md` claims is what the ledger holds.
+#[test]
+fn claims_are_what_the_ledger_holds() {
+    let read = |path: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let page = read("docs/promises.md");
+    let table = read("tests/proofs/table");
+    let ledger: Vec<Value> = read("tests/proofs/ledger.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    for line in table.lines() {
+        let line: Vec<&str> = line.split('|').map(str::trim).collect();
+        let (&[name, wanted], false) = (&line[..line.len().min(2)], line[0].starts_with('#'))
+        else {
+            continue;
+        };
+        let row = format!("| `{name}` |");
+        let row = page.lines().find(|line| line.contains(&row));
+        let row = row.unwrap_or_else(|| panic!("docs/promises.md does not tell of {name}"));
+        let figure = row.trim_end_matches('|').rsplit('|').next().map(str::trim);
+        // "not run yet", or "N of M (`PROGRAM`)"
+        let Some((claim, program)) = figure.and_then(|figure| figure.split_once(" (`")) else {
+            assert_eq!(figure, Some("not run yet"), "{row}");
+            continue;
+        };
+        let program = program.trim_end_matches("`)");
+        let of_both = |line: &&Value| line["promise"] == name && line["program"] == program;
+        let (held, failed): (Vec<&Value>, Vec<&Value>) = ledger
+            .iter()
+            .filter(of_both)
+            .partition(|line| line["held"] == true);
+        let sum: u64 = held.iter().filter_map(|line| line["n"].as_u64()).sum();
+        let failed = match failed.len() {
+            0 => String::new(),
+            failed => format!(", failed {failed}"),
+        };
+        assert_eq!(claim, format!("{sum} of {wanted}{failed}"), "{row}");
     }
 }
