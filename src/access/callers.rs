@@ -184,7 +184,16 @@ fn token_hash(value: &toml::Value) -> Result<(TokenHash, Option<Timestamp>), Str
     // what it is instead is not repeated: it may be a token
     const FORM: &str = "token_hashes: each is \"sha256:\" and 64 hexadecimal digits, never a token \
                         itself, or { hash = \"sha256:…\", expires = 2026-12-31T00:00:00Z }";
-    let parse = |text: &str| TokenHash::parse(text).ok_or(FORM);
+    // what a variable that is not set leaves of a token; and what shows no token at all is taken for it
+    const EMPTY: &str = "token_hashes: one is the hash of nothing: hash the token itself \
+                         (`sentby token new --name NAME` prints both)";
+    let parse = |text: &str| {
+        let hash = TokenHash::parse(text).ok_or(FORM)?;
+        if hash == TokenHash::of("") {
+            return Err(EMPTY);
+        }
+        Ok(hash)
+    };
     let table = match value {
         toml::Value::String(text) => return Ok((parse(text)?, None)),
         toml::Value::Table(table) => table,
@@ -305,6 +314,10 @@ mod tests {
                 "never a token itself",
             ),
             (format!("{caller}token_hashes = [1]"), "token_hashes: each"),
+            (
+                format!("{caller}token_hashes = ['{}']", TokenHash::of("")),
+                "is the hash of nothing",
+            ),
             (
                 format!("{caller}token_hashes = [{{ hash = 'HASH', until = 1 }}]"),
                 "token_hashes: each",
