@@ -46,7 +46,7 @@ pub mod retry_quarantined_records;
 pub mod revoke_consent;
 mod rounds;
 mod scopes;
-mod secret;
+pub mod secret;
 mod sides;
 pub mod stream_attributions;
 pub mod summarize_agents;

@@ -1,4 +1,5 @@
-//! The deployment's secret and what is made with it: sealed page tokens, keyed digests.
+//! The deployment's secret and what is made with it: sealed page tokens, keyed digests. What makes tokens is
+//! public for those who try it with any bytes (`fuzz/`).
 
 use super::{Error, Result, now};
 use crate::{
@@ -41,7 +42,7 @@ impl SecretCell {
 }
 
 /// Keys derived from the deployment's secret, one for each use.
-pub(super) struct Secret {
+pub struct Secret {
     tokens: LessSafeKey,
     digests: [u8; 32],
     contents: [u8; 32],
@@ -59,7 +60,7 @@ impl fmt::Debug for Secret {
 const BINDING: usize = 16;
 
 impl Secret {
-    pub(super) fn new(secret: &[u8; 32]) -> Self {
+    pub fn new(secret: &[u8; 32]) -> Self {
         let tokens = blake3::derive_key("sentby v1 page tokens", secret);
         let tokens = UnboundKey::new(&CHACHA20_POLY1305, &tokens).expect("a key of 32 bytes");
         Self {
@@ -99,7 +100,7 @@ impl Secret {
 
     /// Seals a position within a query. Nobody can read, change or make one, and it opens
     /// for the same `query` only.
-    pub(super) fn seal(&self, query: &Query, position: &[u8]) -> Result<String> {
+    pub fn seal(&self, query: &Query, position: &[u8]) -> Result<String> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new()
             .fill(&mut nonce)
@@ -113,7 +114,9 @@ impl Secret {
         Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
-    pub(super) fn open(&self, query: &Query, token: &str) -> Result<Vec<u8>> {
+    /// What [`Self::seal`] was given. Anything else is [`Error::PageTokenInvalid`], or
+    /// [`Error::PageTokenMismatch`] where the token is ours, of another query.
+    pub fn open(&self, query: &Query, token: &str) -> Result<Vec<u8>> {
         let invalid = |_| Error::PageTokenInvalid;
         let mut bytes = URL_SAFE_NO_PAD
             .decode(token)
@@ -139,11 +142,11 @@ impl Secret {
 
 /// What a token is bound to: the method and all arguments but the page size.
 #[derive(Debug)]
-pub(super) struct Query([u8; BINDING]);
+pub struct Query([u8; BINDING]);
 
 impl Query {
     /// `parts` are length-prefixed, so that no two queries look alike.
-    pub(super) fn new(method: &str, parts: &[&[u8]]) -> Self {
+    pub fn new(method: &str, parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in std::iter::once(&method.as_bytes()).chain(parts) {
             add(&mut hasher, part);

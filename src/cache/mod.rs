@@ -19,7 +19,7 @@ mod coalesce;
 mod memory;
 mod redis;
 mod scope;
-mod sealed;
+pub mod sealed;
 
 pub use self::redis::{RedisCache, examine as examine_redis};
 use crate::domain::{Answer, MessageKey, Revision};

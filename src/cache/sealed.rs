@@ -1,5 +1,5 @@
 //! Values as others hold them: readable and changeable for nobody, and each good for one key
-//! of one life of a tenant only.
+//! of one life of a tenant only. Public for those who try it with any bytes (`fuzz/`).
 //!
 //! | bytes | |
 //! |---|---|
@@ -23,11 +23,11 @@ use uuid::Uuid;
 pub(super) const AS_OF: usize = 16;
 
 /// Seals and opens the values of one [`super::Scope`].
-pub(super) struct Sealer(LessSafeKey);
+pub struct Sealer(LessSafeKey);
 
 /// What is in a sealed value.
 #[derive(Debug)]
-pub(super) enum Opened {
+pub enum Opened {
     Value(Cached),
     /// Ask the store. It stays there to keep older values out.
     ///
@@ -76,13 +76,13 @@ mod kind {
 }
 
 impl Sealer {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
+    pub fn new(key: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, key).expect("a key of 32 bytes");
         Self(LessSafeKey::new(key))
     }
 
     /// `None`: there is no randomness.
-    pub(super) fn seal(&self, key: MessageKey, cached: &Cached) -> Option<Vec<u8>> {
+    pub fn seal(&self, key: MessageKey, cached: &Cached) -> Option<Vec<u8>> {
         let body = match &cached.answer {
             Some(known) => found(known),
             None => Body {
@@ -120,7 +120,7 @@ impl Sealer {
     }
 
     /// `None`: no value of this key in this life of the tenant.
-    pub(super) fn open(&self, key: MessageKey, value: &mut [u8]) -> Option<Opened> {
+    pub fn open(&self, key: MessageKey, value: &mut [u8]) -> Option<Opened> {
         let (as_of, rest) = value.split_at_mut_checked(AS_OF)?;
         let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
         let aad = Aad::from(bound(as_of, key));

@@ -1,14 +1,16 @@
-//! Evidence ⇄ bytes of the column `evidence`. Equal evidence gives equal bytes.
+//! Evidence ⇄ bytes of the column `evidence`. Equal evidence gives equal bytes. Public for those who try
+//! it with any bytes (`fuzz/`).
 
 mod compact;
 mod protobuf;
 
 use super::{Result, StoreError};
 use crate::domain::{Evidence, Operation, SendEvent, Side, Timestamp, send_event::UserType};
-pub(super) use compact::encode;
+pub use compact::encode;
 use uuid::Uuid;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Evidence> {
+/// What is not evidence, or of a newer program, is [`StoreError::Corrupt`].
+pub fn decode(bytes: &[u8]) -> Result<Evidence> {
     match bytes.first() {
         Some(&0) => compact::decode(bytes),
         _ => protobuf::decode(bytes),

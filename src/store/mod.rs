@@ -25,7 +25,7 @@ mod bounded;
 mod check;
 mod deadline;
 mod error;
-mod evidence;
+pub mod evidence;
 mod examine;
 mod feed;
 pub mod ledger;

@@ -1,5 +1,9 @@
 //! Bad input: a clear code and reason, nothing lost, neighbours kept, no panic, no INTERNAL.
 
+mod batches;
+mod crowd;
+mod spoil;
+
 use super::server::{TestServer, counts, reason};
 use crate::{
     on_both_engines,

@@ -5,8 +5,8 @@
 //! `SENTBY_TEST_WALLS` says how many foreign things are named (20,000), `SENTBY_TEST_SEED`
 //! which ones: each run prints its seed.
 
-mod attacker;
-mod messages;
+pub mod attacker;
+pub mod messages;
 mod victims;
 
 use super::server::TestServer;
@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
-use tonic::{Code, Status, client::Grpc, transport::Channel};
+use tonic::{Code, Extensions, Status, client::Grpc, metadata::MetadataMap, transport::Channel};
 use uuid::Uuid;
 
 /// In every value of the victims that nobody names, in lower case as addresses are.
@@ -46,12 +46,23 @@ fn tenant(number: u128) -> TenantId {
 }
 
 /// What a call was answered, message by message, and how it ended.
-struct Answer {
-    messages: Vec<Bytes>,
-    end: Option<Status>,
+pub struct Answer {
+    pub messages: Vec<Bytes>,
+    pub end: Option<Status>,
 }
 
 async fn call(channel: &Channel, method: &Method, requests: Vec<Vec<u8>>) -> Answer {
+    call_with(channel, method, requests, MetadataMap::new(), usize::MAX).await
+}
+
+/// The same with metadata; of the answers so many.
+pub async fn call_with(
+    channel: &Channel,
+    method: &Method,
+    requests: Vec<Vec<u8>>,
+    metadata: MetadataMap,
+    most: usize,
+) -> Answer {
     let mut answer = Answer {
         messages: Vec::new(),
         end: None,
@@ -59,11 +70,15 @@ async fn call(channel: &Channel, method: &Method, requests: Vec<Vec<u8>>) -> Ans
     let path = http::uri::PathAndQuery::try_from(method.path.as_str()).expect("a path");
     let mut grpc = Grpc::new(channel.clone());
     grpc.ready().await.expect("connected");
-    let requests = tonic::Request::new(tokio_stream::iter(requests));
+    let requests = tokio_stream::iter(requests);
+    let requests = tonic::Request::from_parts(metadata, Extensions::new(), requests);
     let called = async {
         let mut stream = grpc.streaming(requests, path, Raw).await?.into_inner();
         while let Some(message) = stream.message().await? {
             answer.messages.push(message);
+            if answer.messages.len() == most {
+                break;
+            }
         }
         Ok(())
     };
@@ -92,7 +107,7 @@ fn marks(method: &Method) -> impl Iterator<Item = &'static str> {
 }
 
 /// The values of fields by which something is named.
-fn harvest(api: &Api, method: &Method, answer: &Answer, into: &mut Vec<(String, String)>) {
+pub fn harvest(api: &Api, method: &Method, answer: &Answer, into: &mut Vec<(String, String)>) {
     for message in &answer.messages {
         api.texts(&method.response, message.clone(), &mut |field, text| {
             if Handles::is_one(field) && !text.is_empty() && !text.contains(CANARY) {
@@ -124,7 +139,7 @@ impl Stage {
         for (number, victim) in victims.iter().enumerate() {
             victims::fill(&server, *victim, number).await;
         }
-        let seed = std::env::var("SENTBY_TEST_WALLS_SEED").ok();
+        let seed = std::env::var("SENTBY_TEST_SEED").ok();
         let seed = seed
             .and_then(|seed| seed.parse().ok())
             .unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0);

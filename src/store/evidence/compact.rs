@@ -49,7 +49,7 @@ enum Value<'a> {
     Guid(Uuid),
 }
 
-pub(in crate::store) fn encode(evidence: &Evidence) -> Vec<u8> {
+pub fn encode(evidence: &Evidence) -> Vec<u8> {
     let mut writer = Writer {
         bytes: Vec::with_capacity(256),
         known: Vec::with_capacity(16),
