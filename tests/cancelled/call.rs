@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use std::{convert::Infallible, future::poll_fn, task::Poll, time::Duration};
-use tokio::{task::yield_now, time::timeout};
+use tokio::{sync::oneshot, task::yield_now, time::timeout};
 use tonic::{Code, Status, body::Body, transport::Channel};
 use tower::{Service as _, util::BoxCloneSyncService};
 
@@ -161,11 +161,12 @@ fn messages(mut bytes: Bytes) -> Vec<Bytes> {
 async fn over_the_wire(channel: &Channel, path: &str, sent: Sent) -> Answer {
     let mut messages = Vec::new();
     let ended = async {
-        let requests = stream::iter(sent.messages);
-        let mut answers = match sent.is_held {
-            true => open(channel, path, requests.chain(stream::pending())).await?,
-            false => open(channel, path, requests).await?,
-        };
+        // the client's library goes on with a side that does not end, whoever has left
+        let (open_side, ended) = oneshot::channel::<()>();
+        let _open_side = sent.is_held.then_some(open_side);
+        let end = stream::once(ended).filter_map(async |_| None);
+        let requests = stream::iter(sent.messages).chain(end);
+        let mut answers = open(channel, path, Box::pin(requests)).await?;
         while let Some(message) = answers.message().await? {
             messages.push(message);
         }

@@ -44,7 +44,7 @@ const OTHERS: usize = 4;
 /// A call that takes more polls is not dropped at each of them.
 const MOST: usize = 60;
 /// Polls of a client's call: its own, not the server's.
-const MOST_WIRE: usize = 12;
+const MOST_WIRE: usize = 6;
 
 /// Metrics are the process's: one engine at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -109,7 +109,7 @@ async fn attempt(
 ) -> bool {
     let tenant = random.below(TENANTS as u64 - 1) as usize;
     let method = &target.method;
-    let may_last = cut.is_some_and(|cut| cut.polls > MOST_WIRE / 2);
+    let may_last = cut.is_some_and(|cut| cut.polls > 3);
     let mut request = requests::request(stage, &method.name, tenant, may_last, random).await;
     let call = way.call(&method.path, request.sent.clone());
     let (polls, answer) = call::until(cut, request.is_endless, call).await;
@@ -208,7 +208,6 @@ async fn sweep(stage: Stage, most: usize) -> (Stage, Run) {
     let mut round = 0;
     while run.dropped() < most {
         round += 1;
-        let begun = std::time::Instant::now();
         let left = Arc::new(AtomicUsize::new(ROUND.min(most - run.dropped() + 1)));
         let mut workers = JoinSet::new();
         for worker in 0..CUTTERS + OTHERS {
@@ -224,7 +223,6 @@ async fn sweep(stage: Stage, most: usize) -> (Stage, Run) {
         batches = [batches[0] + dropped[0], batches[1] + dropped[1]];
         stage.assert_stored(&stored).await;
         stage.write_everywhere(round).await;
-        eprintln!("round {round} {:?}", begun.elapsed());
     }
     stage.at_rest(Some(tasks)).await;
     if let Some(redis) = &stage.redis {
@@ -262,7 +260,7 @@ fn tell(engine: &str, seed: u64, run: &Run) {
     let polls = run.polls.lock().expect("no panic");
     println!("  polls until the end: {polls:?}");
     let figures: Vec<(&str, f64)> = figures.iter().map(|(n, v)| (n.as_str(), *v)).collect();
-    ledger::tell("cancelled", run.dropped() as u64, &figures);
+    ledger::tell("cancelled", dropped as u64, &figures);
 }
 
 fn cancellations() -> usize {

@@ -36,7 +36,6 @@ async fn in_use(stage: &Stage, tasks: Option<usize>) -> Vec<String> {
     };
     let held = if stage.alone.is_some() { 0.0 } else { HELD };
     let counted = [
-        ("calls", metric(&text, "sentby_grpc_calls_in_progress", &[])),
         (
             "bytes of batches",
             metric(&text, "sentby_admission_bytes", &["state=\"used\""]),
@@ -55,6 +54,10 @@ async fn in_use(stage: &Stage, tasks: Option<usize>) -> Vec<String> {
     let mut left: Vec<String> = counted
         .map(|(what, count)| format!("{count} {what}"))
         .collect();
+    let calls = text
+        .lines()
+        .filter(|line| line.starts_with("sentby_grpc_calls_in_progress{") && !line.ends_with(" 0"));
+    left.extend(calls.map(Into::into));
     if let Some(alone) = &stage.alone {
         let mut alone = alone.lock().await;
         for state in ["state LIKE 'idle in transaction%'", "state = 'active'"] {
