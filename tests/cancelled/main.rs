@@ -240,10 +240,8 @@ async fn sweep(stage: Stage, most: usize) -> (Stage, Run) {
 
 /// Prints it, and tells the ledger.
 fn tell(engine: &str, seed: u64, run: &Run) {
-    println!(
-        "{engine}, seed {seed}: {} calls were dropped",
-        run.dropped()
-    );
+    let dropped = run.dropped();
+    println!("{engine}, seed {seed}: {dropped} calls were dropped");
     let mut figures = Vec::new();
     let counts = run.counts.lock().expect("no panic");
     let wire = *run.wire.lock().expect("no panic");
