@@ -18,12 +18,18 @@ use crate::{
     store::{self, SCHEMA_VERSIONS, Store, StoreError, retrying},
     telemetry::meters,
 };
+use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{
+    Status,
+    body::Body,
+    transport::{Channel, Endpoint, Server},
+};
 use tower::{
+    Layer as _, Service,
     layer::util::{Identity, Stack},
     service_fn,
 };
@@ -200,7 +206,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
     let door = door.into();
-    let access = AccessLayer::new(door.access());
+    let access = door.access();
     let (connections, following) = door.into_parts();
     let following = tokio::spawn(following);
     let (reporter, health) = health::new().await;
@@ -217,8 +223,7 @@ pub async fn serve(
             stopping.cancel();
         }
     };
-    let serving = builder(&app)
-        .layer(access)
+    let serving = builder(&app, access)
         .max_connection_age(age())
         .add_routes(grpc::routes(&app, health, &stopping))
         .serve_with_incoming_shutdown(connections, stop);
@@ -243,9 +248,8 @@ pub fn in_process(app: Arc<App>) -> Channel {
     tokio::spawn(async move {
         let (_, health) = health::new().await;
         let connection = tokio_stream::once(Ok::<DuplexStream, io::Error>(server));
-        let serving = builder(&app)
-            // who holds the database needs nobody's leave
-            .layer(AccessLayer::new(Arc::new(Access::Everybody)))
+        // who holds the database needs nobody's leave
+        let serving = builder(&app, Arc::new(Access::Everybody))
             // it ends with its one client
             .add_routes(grpc::routes(&app, health, &CancellationToken::new()))
             .serve_with_incoming(connection);
@@ -260,6 +264,21 @@ pub fn in_process(app: Arc<App>) -> Channel {
             async move { client.ok_or_else(|| io::Error::other("there is one connection only")) }
         },
     ))
+}
+
+/// The same services behind the same layers, without a connection: for those who decide themselves
+/// when a call is polled, and when it is dropped.
+pub async fn service(
+    app: Arc<App>,
+) -> impl Service<
+    http::Request<Body>,
+    Response = http::Response<impl http_body::Body<Data = Bytes, Error = Status>>,
+    Error = Infallible,
+    Future: Send,
+> + Clone {
+    let (_, health) = health::new().await;
+    let routes = grpc::routes(&app, health, &CancellationToken::new());
+    stack(&app, Arc::new(Access::Everybody)).layer(routes)
 }
 
 /// Calls of one connection at a time.
@@ -285,8 +304,18 @@ const AGE: Duration = Duration::from_secs(600);
 
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 
+/// The last one is the first to see a call.
+type Layers = Stack<AccessLayer, Stack<layers::EdgeLayer, observe::ObserveLayer>>;
+
+/// What stands before every service.
+fn stack(app: &App, access: Arc<Access>) -> Layers {
+    let edge = layers::EdgeLayer::new(app.places().clone());
+    let outer = Stack::new(edge, observe::ObserveLayer);
+    Stack::new(AccessLayer::new(access), outer)
+}
+
 /// Each guard is set here: those that hyper has by itself tonic takes away where it is not told.
-fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveLayer, Identity>>> {
+fn builder(app: &App, access: Arc<Access>) -> Server<Stack<Layers, Identity>> {
     Server::builder()
         .max_concurrent_streams(CALLS)
         .http2_max_pending_accept_reset_streams(Some(UNSEEN_RESETS))
@@ -299,8 +328,7 @@ fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveL
         // for all its calls: those that wait for room are not read, and must not keep the one
         // that has it from being read
         .initial_connection_window_size(CALLS * WINDOW)
-        .layer(observe::ObserveLayer)
-        .layer(layers::EdgeLayer::new(app.places().clone()))
+        .layer(stack(app, access))
 }
 
 /// Uneven, so that the connections of replicas that started together do not all end together.

@@ -6,11 +6,11 @@
 mod support;
 
 mod authority;
+mod calls;
 mod certificates;
 mod listener;
 mod matrix;
 mod program;
-mod raw;
 mod site;
 mod streams;
 mod tokens;

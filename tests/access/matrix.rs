@@ -1,10 +1,13 @@
 //! Every method × every role × every kind of tenant, as the table says, by real calls.
 
 use super::{
-    raw::{Method, about, call, methods},
+    calls::{about, call, methods},
     site::{Site, only, permission_denied, refused, token, token_caller},
 };
-use crate::support::{OTHER_TENANT, TENANT};
+use crate::support::{
+    OTHER_TENANT, TENANT,
+    messages::{Api, Method},
+};
 use prost::Message as _;
 use sentby::{
     access::{MATRIX, Named, Role, Rule, Who, rule},
@@ -18,18 +21,14 @@ const UNKNOWN: &str = "33333333-3333-4333-8333-333333333333";
 
 #[test]
 fn every_method_has_a_rule_that_knows_where_its_tenant_is() {
-    let methods = methods();
+    let api = Api::read();
+    let methods = methods(&api);
     assert!(methods.len() >= 21, "{}", methods.len());
     for method in methods {
-        let rule = rule(&method.name);
+        let rule = rule(method.full_name());
         let rule = rule.unwrap_or_else(|| panic!("{} has no rule: see MATRIX", method.name));
-        let has = |name: &str| {
-            method
-                .request
-                .field
-                .iter()
-                .any(|field| field.name() == name)
-        };
+        let fields = api.fields(&method.request);
+        let has = |name: &str| fields.iter().any(|field| field.name() == name);
         let expected = match rule.named {
             Named::One => has("tenant_id"),
             Named::EachBatch => has("batch") && !has("tenant_id"),
@@ -43,12 +42,14 @@ fn every_method_has_a_rule_that_knows_where_its_tenant_is() {
 /// What a call comes to, wherever its status is.
 async fn outcome(
     channel: &Channel,
+    api: &Api,
     method: &Method,
     token: Option<&str>,
     tenant: &str,
 ) -> Result<(), Status> {
-    let answer = call(channel, &method.name, token, about(method, tenant)).await?;
-    if !method.name.ends_with("/StreamAuditBatches") {
+    let request = about(api, method, tenant);
+    let answer = call(channel, &method.path, token, request).await?;
+    if method.name != "StreamAuditBatches" {
         return Ok(());
     }
     let answer = pb::StreamAuditBatchesResponse::decode(answer).expect("an answer");
@@ -97,21 +98,22 @@ async fn the_matrix_cell_by_cell() {
     let site = Site::start(&text).await;
     let channel = site.channel().await;
     let (granted, other) = (TENANT.to_string(), OTHER_TENANT.to_string());
+    let api = Api::read();
     let mut cells = 0;
-    for method in methods() {
-        let rule = rule(&method.name).expect("it has one");
+    for method in methods(&api) {
+        let rule = rule(method.full_name()).expect("it has one");
         let names_tenants = !matches!(rule.named, Named::None | Named::Granted);
         for (role, one, all) in &callers {
             let name = format!("{} by {}", method.name, role.name());
             for tenant in [granted.as_str(), &other, UNKNOWN, "nonsense", ""] {
-                let answered = outcome(&channel, &method, Some(all), tenant).await;
+                let answered = outcome(&channel, &api, &method, Some(all), tenant).await;
                 assert_eq!(
                     is_let_in(&answered),
                     allowed(rule, *role),
                     "{name}: {answered:?}"
                 );
 
-                let answered = outcome(&channel, &method, Some(one), tenant).await;
+                let answered = outcome(&channel, &api, &method, Some(one), tenant).await;
                 let may = allowed(rule, *role) && (!names_tenants || tenant == granted);
                 assert_eq!(is_let_in(&answered), may, "{name}, {tenant}: {answered:?}");
                 if !may {
@@ -121,12 +123,12 @@ async fn the_matrix_cell_by_cell() {
             }
             if names_tenants && allowed(rule, *role) {
                 let told =
-                    async |tenant| words(outcome(&channel, &method, Some(one), tenant).await);
+                    async |tenant| words(outcome(&channel, &api, &method, Some(one), tenant).await);
                 let of_other = told(&other).await;
                 assert_eq!(of_other, told(UNKNOWN).await, "{name}");
                 assert_eq!(of_other, told("nonsense").await, "{name}");
                 // who may see all of them is told what there is
-                let unknown = outcome(&channel, &method, Some(all), UNKNOWN).await;
+                let unknown = outcome(&channel, &api, &method, Some(all), UNKNOWN).await;
                 if let Err(status) = unknown {
                     let code = status.code();
                     assert!(
@@ -138,7 +140,7 @@ async fn the_matrix_cell_by_cell() {
         }
         // nobody, and who makes something up
         for token in [None, Some("sentby_x")] {
-            let answered = outcome(&channel, &method, token, &granted).await;
+            let answered = outcome(&channel, &api, &method, token, &granted).await;
             assert_eq!(
                 refused(answered).0,
                 Code::Unauthenticated,
@@ -156,18 +158,20 @@ async fn probes_need_no_token_and_what_has_no_rule_is_nobodys() {
     let reader = token();
     let site = Site::start(&token_caller("reader", "reader", &reader)).await;
     let channel = site.channel().await;
-    let ask =
-        async |method: &str, token| call(&channel, method, token, Vec::new()).await.map(|_| ());
+    let ask = async |path: &str, token| call(&channel, path, token, Vec::new()).await.map(|_| ());
     for token in [None, Some("sentby_wrong"), Some(reader.as_str())] {
-        assert!(ask("grpc.health.v1.Health/Check", token).await.is_ok());
+        assert!(ask("/grpc.health.v1.Health/Check", token).await.is_ok());
     }
-    let reflection = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     assert_eq!(
         refused(ask(reflection, None).await).0,
         Code::Unauthenticated
     );
     assert!(is_let_in(&ask(reflection, Some(&reader)).await));
-    for unknown in ["sentby.v1.TenantService/DropTenant", "other.v1.Service/Get"] {
+    for unknown in [
+        "/sentby.v1.TenantService/DropTenant",
+        "/other.v1.Service/Get",
+    ] {
         assert_eq!(refused(ask(unknown, None).await).0, Code::Unauthenticated);
         let answered = ask(unknown, Some(&reader)).await;
         assert_eq!(refused(answered), permission_denied(), "{unknown}");
@@ -187,19 +191,20 @@ async fn nothing_is_read_before_the_check() {
     let site = Site::start(&text).await;
     site.lose_all_tables().await;
     let channel = site.channel().await;
+    let api = Api::read();
     let mut missed = 0;
-    for method in methods() {
-        let rule = rule(&method.name).expect("it has one");
+    for method in methods(&api) {
+        let rule = rule(method.full_name()).expect("it has one");
         for (role, token) in &callers {
             let name = format!("{} by {}", method.name, role.name());
             let tenant = OTHER_TENANT.to_string();
-            let answered = outcome(&channel, &method, Some(token), &tenant).await;
+            let answered = outcome(&channel, &api, &method, Some(token), &tenant).await;
             if matches!(rule.named, Named::None | Named::Granted) && allowed(rule, *role) {
                 continue;
             }
             assert_eq!(refused(answered), permission_denied(), "{name}");
         }
-        let answered = outcome(&channel, &method, Some("sentby_x"), "x").await;
+        let answered = outcome(&channel, &api, &method, Some("sentby_x"), "x").await;
         assert_eq!(
             refused(answered).0,
             Code::Unauthenticated,
@@ -207,10 +212,10 @@ async fn nothing_is_read_before_the_check() {
             method.name
         );
         // that it is missed by the others proves the rest
-        if method.name.ends_with("/GetTenant") || method.name.ends_with("/IngestAuditBatch") {
+        if ["GetTenant", "IngestAuditBatch"].contains(&method.name.as_str()) {
             let collector = &callers[1].1;
             let tenant = TENANT.to_string();
-            let answered = outcome(&channel, &method, Some(collector), &tenant).await;
+            let answered = outcome(&channel, &api, &method, Some(collector), &tenant).await;
             assert_eq!(refused(answered).0, Code::Internal, "{}", method.name);
             missed += 1;
         }

@@ -6,14 +6,18 @@
 //! which ones: each run prints its seed.
 
 pub mod attacker;
-pub mod messages;
 mod victims;
 
 use super::server::TestServer;
-use crate::support::{TestDb, ledger, redis::Redis, register, resp::Reply};
+use crate::support::{
+    TestDb, ledger,
+    messages::{Api, Method, open},
+    redis::Redis,
+    register,
+    resp::Reply,
+};
 use attacker::{Attacker, Handles};
 use bytes::Bytes;
-use messages::{Api, Method, Raw};
 use sentby::{app::App, config::CacheKind, domain::TenantId, simulate::Random};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +28,7 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
-use tonic::{Code, Extensions, Status, client::Grpc, metadata::MetadataMap, transport::Channel};
+use tonic::{Code, Extensions, Status, metadata::MetadataMap, transport::Channel};
 use uuid::Uuid;
 
 /// In every value of the victims that nobody names, in lower case as addresses are.
@@ -67,13 +71,10 @@ pub async fn call_with(
         messages: Vec::new(),
         end: None,
     };
-    let path = http::uri::PathAndQuery::try_from(method.path.as_str()).expect("a path");
-    let mut grpc = Grpc::new(channel.clone());
-    grpc.ready().await.expect("connected");
     let requests = tokio_stream::iter(requests);
     let requests = tonic::Request::from_parts(metadata, Extensions::new(), requests);
     let called = async {
-        let mut stream = grpc.streaming(requests, path, Raw).await?.into_inner();
+        let mut stream = open(channel, &method.path, requests).await?;
         while let Some(message) = stream.message().await? {
             answer.messages.push(message);
             if answer.messages.len() == most {

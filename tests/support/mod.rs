@@ -5,6 +5,7 @@
 pub mod copy;
 pub mod feed;
 pub mod ledger;
+pub mod messages;
 pub mod otlp;
 pub mod postgres;
 pub mod process;

@@ -13,13 +13,13 @@ use crate::{
     server::reason,
     support::{
         TestDb, ledger,
+        messages::{Api, Method, Value},
         process::{Server, database},
         redis::Redis,
     },
     walls::{
         attacker::{Attacker, Handles},
         call_with, harvest,
-        messages::{Api, Method, Value},
     },
 };
 use sentby::{

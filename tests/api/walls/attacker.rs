@@ -1,10 +1,7 @@
 //! Calls in the name of one tenant with everything that is another's.
 
-use super::{
-    messages::Value,
-    victims::{self, MESSAGES},
-};
-use crate::support::records::Record;
+use super::victims::{self, MESSAGES};
+use crate::support::{messages::Value, records::Record};
 use prost_types::{FieldDescriptorProto, field_descriptor_proto::Type};
 use sentby::{domain::TenantId, simulate::Random};
 use std::sync::{Arc, Mutex};
@@ -70,7 +67,7 @@ impl Attacker {
         text
     }
 
-    /// For [`super::messages::Api::build`].
+    /// For [`crate::support::messages::Api::build`].
     pub fn fill(&mut self, message: &str, field: &FieldDescriptorProto) -> Vec<Value> {
         let name = field.name();
         if name == "tenant_id" {

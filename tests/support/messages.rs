@@ -1,5 +1,5 @@
 //! Requests and answers of every method, by the descriptors alone: a method that is added is
-//! called too.
+//! called too. Messages are bytes.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use prost::{
@@ -12,8 +12,10 @@ use prost_types::{
 };
 use std::collections::HashMap;
 use tonic::{
-    Status,
+    IntoStreamingRequest, Status, Streaming,
+    client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    transport::Channel,
 };
 
 /// All that the server offers of its own.
@@ -25,9 +27,19 @@ pub struct Api {
 #[derive(Clone, Debug)]
 pub struct Method {
     pub name: String,
+    /// `/package.Service/Method`
     pub path: String,
     pub request: String,
     pub response: String,
+    /// Of requests, or of answers.
+    pub is_stream: bool,
+}
+
+impl Method {
+    /// As rules and metrics name it.
+    pub fn full_name(&self) -> &str {
+        &self.path[1..]
+    }
 }
 
 /// What a field is filled with.
@@ -58,6 +70,7 @@ impl Api {
                         path: format!("/{package}.{}/{}", service.name(), method.name()),
                         request: method.input_type().into(),
                         response: method.output_type().into(),
+                        is_stream: method.client_streaming() || method.server_streaming(),
                     }));
             }
         }
@@ -72,7 +85,7 @@ impl Api {
         self.messages.insert(name, message.clone());
     }
 
-    fn fields(&self, message: &str) -> &[FieldDescriptorProto] {
+    pub fn fields(&self, message: &str) -> &[FieldDescriptorProto] {
         &self.messages[message].field
     }
 
@@ -143,9 +156,25 @@ impl Api {
     }
 }
 
+/// A method of any kind, by its path.
+pub async fn open(
+    channel: &Channel,
+    path: &str,
+    requests: impl IntoStreamingRequest<Message = Vec<u8>>,
+) -> Result<Streaming<Bytes>, Status> {
+    let mut grpc = Grpc::new(channel.clone());
+    let ready = grpc.ready().await;
+    ready.map_err(|error| Status::from_error(error.into()))?;
+    let path = path.parse().expect("a path");
+    let answers = grpc
+        .streaming(requests.into_streaming_request(), path, Raw)
+        .await?;
+    Ok(answers.into_inner())
+}
+
 /// Messages as bytes, both ways.
 #[derive(Clone, Copy, Default)]
-pub struct Raw;
+struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;
