@@ -3,7 +3,7 @@
 
 use super::{
     content::TENANT,
-    messages::{Api, Raw},
+    messages::{Api, open},
 };
 use bytes::Bytes;
 use prost::Message as _;
@@ -20,7 +20,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
-use tonic::{Code, Request, Status, client::Grpc, metadata::MetadataValue, transport::Channel};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
 use tonic_types::StatusExt as _;
 
 /// Messages of a stream that are looked at.
@@ -100,7 +100,6 @@ impl Live {
         );
         let message = data.get(2..).unwrap_or_default().to_vec();
         let method = &API.methods[usize::from(which) % API.methods.len()];
-        let path = http::uri::PathAndQuery::try_from(method.path.as_str()).expect("a path");
         let messages = match how & 3 {
             0 | 1 => vec![message],
             2 => vec![message.clone(), message],
@@ -113,11 +112,7 @@ impl Live {
             request.metadata_mut().insert("grpc-timeout", timeout);
         }
         let called = async {
-            let mut grpc = Grpc::new(self.channel.clone());
-            grpc.ready()
-                .await
-                .map_err(|error| Status::unavailable(error.to_string()))?;
-            let mut answers = grpc.streaming(request, path, Raw).await?.into_inner();
+            let mut answers = open(&self.channel, &method.path, request).await?;
             let mut all: Vec<Bytes> = Vec::new();
             while let Some(answer) = answers.message().await? {
                 all.push(answer);

@@ -1,5 +1,5 @@
 //! What holds for any bytes: a body for each target. The fuzzers call them with what they find, and
-//! `tests/corpora.rs` with all that was found, on every run of the suite.
+//! `tests/corpora` with all that was found, on every run of the suite.
 
 pub mod cached;
 pub mod callers;
@@ -8,7 +8,7 @@ pub mod evidence;
 pub mod grpc;
 pub mod merge;
 pub mod message_id;
-#[path = "../../tests/api/walls/messages.rs"]
+#[path = "../../tests/support/messages.rs"]
 pub mod messages;
 pub mod setup;
 pub mod story;

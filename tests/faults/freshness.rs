@@ -35,7 +35,7 @@ const IN_PROCESS: Promise = Promise {
 };
 
 /// The same in Redis, for a writer who does not reach it, and for one who may be held up.
-const BROKEN: Promise = Promise {
+pub const BROKEN: Promise = Promise {
     found: Duration::from_secs(30 + 2),
     absent: Duration::from_secs(5 + 2),
     monotone: false,

@@ -42,7 +42,7 @@ fn request<T>(message: T) -> Request<T> {
 }
 
 /// A call of each kind, at the same time; how each ended, and after how long.
-async fn calls(channel: &Channel) -> Vec<(&'static str, Result<(), Status>, Duration)> {
+pub async fn calls(channel: &Channel) -> Vec<(&'static str, Result<(), Status>, Duration)> {
     let tenant_id = TENANT.to_string();
     let range = pb::ListAttributionsRequest {
         tenant_id: tenant_id.clone(),

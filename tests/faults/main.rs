@@ -1,7 +1,8 @@
 //! A broken cache means slower, never wrong: the program with Redis, while Redis freezes, dies,
 //! forgets, refuses and lies. The feed leaves nothing out, while the program is killed and its
 //! watchers are cut off. What was ingested is read at once, through another process. A database
-//! that freezes keeps nobody waiting, and nobody notices a rolling restart. Needs Postgres and
+//! that freezes keeps nobody waiting, and nobody notices a rolling restart. A storm of all that can
+//! happen to processes and to what is between them loses and doubles nothing (`storm/mod.rs`). Needs Postgres and
 //! Redis, which tests/run starts.
 //!
 //! `SENTBY_TEST_LOOKUPS` sets how many lookups each case makes, `SENTBY_TEST_CHANGES` how many
@@ -35,6 +36,7 @@ mod players;
 mod restored;
 mod rolling;
 mod stage;
+mod storm;
 mod tenants;
 mod truth;
 mod watchers;

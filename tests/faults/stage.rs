@@ -60,6 +60,15 @@ impl Client {
         TenantServiceClient::new(self.0.clone())
     }
 
+    pub fn ingest(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.0.clone())
+    }
+
+    /// For calls of whatever kind.
+    pub fn channel(&self) -> &Channel {
+        &self.0
+    }
+
     pub async fn register(&self, tenant: TenantId) {
         let request = pb::RegisterTenantRequest {
             tenant_id: tenant.to_string(),
@@ -75,15 +84,16 @@ impl Client {
         tenant: TenantId,
         records: &[Record],
     ) -> Result<pb::IngestAuditBatchResponse, Status> {
-        let of_tenant = |record: &Record| record.clone().set("OrganizationId", tenant.to_string());
-        let records: Vec<Record> = records.iter().map(of_tenant).collect();
         let request = pb::IngestAuditBatchRequest {
             tenant_id: tenant.to_string(),
-            content: blob(&records).into(),
+            content: blob_of(tenant, records).into(),
             ..Default::default()
         };
-        let mut ingest = IngestServiceClient::new(self.0.clone());
-        let posted = ingest.ingest_audit_batch(request).await?.into_inner();
+        let posted = self
+            .ingest()
+            .ingest_audit_batch(request)
+            .await?
+            .into_inner();
         assert_eq!(posted.problems, [], "every record is one");
         Ok(posted)
     }
@@ -123,6 +133,13 @@ impl Client {
             Err(status) => Err(status),
         }
     }
+}
+
+/// A content blob of this tenant's log.
+pub fn blob_of(tenant: TenantId, records: &[Record]) -> Vec<u8> {
+    let of_tenant = |record: &Record| record.clone().set("OrganizationId", tenant.to_string());
+    let records: Vec<Record> = records.iter().map(of_tenant).collect();
+    blob(&records)
 }
 
 /// The answer where nothing is stored.

@@ -14,6 +14,7 @@ pub mod raw;
 pub mod records;
 pub mod redis;
 pub mod resp;
+pub mod trip;
 pub mod wire;
 
 use sentby::{

@@ -1,7 +1,7 @@
 //! A Postgres of one test, started, killed and started again; and a database of one test on the
 //! server that all share.
 
-use super::TestDb;
+use super::{TestDb, process::signal};
 use sentby::config::DatabaseUrl;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use std::{
@@ -120,12 +120,50 @@ impl Postgres {
             .stderr(log)
             .spawn();
         self.process = Some(process.expect("it starts"));
+        self.answers().await
+    }
+
+    /// Returns when it answers, also after a crash of one session: when that was.
+    pub async fn answers(&self) -> Instant {
         let until = Instant::now() + PATIENCE;
         while PgConnection::connect(&self.url()).await.is_err() {
             assert!(Instant::now() < until, "Postgres does not start");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Instant::now()
+    }
+
+    /// The process of one session, at once: one of the program that is in a transaction, if there is
+    /// one. Postgres then ends all of them and recovers.
+    pub async fn crash_session(&self) {
+        let one = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' \
+                   ORDER BY application_name <> 'sentby', xact_start IS NULL, random() LIMIT 1";
+        let mut own = PgConnection::connect(&self.url()).await.expect("Postgres");
+        let row = sqlx::query(one).fetch_one(&mut own).await.expect("a row");
+        let pid: i32 = row.get(0);
+        signal(pid.unsigned_abs(), "KILL");
+        // this one is ended with all others: until then it has not noticed
+        let until = Instant::now() + PATIENCE;
+        while own.ping().await.is_ok() {
+            assert!(Instant::now() < until, "Postgres goes on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// It stops to answer; connections stay and can still be made.
+    pub fn freeze(&self) {
+        self.signal_all("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, name: &str) {
+        let pid = self.process.as_ref().expect("it runs").id();
+        // a session may end meanwhile: whether each got it is not asked
+        let kill = format!("kill -{name} {pid} {}", children(pid));
+        let _ = Command::new("sh").args(["-c", &kill]).status();
     }
 
     /// At once, as a crash ends it: no session is told.
@@ -144,8 +182,7 @@ impl Postgres {
         };
         let pid = process.id();
         // its processes too: each of them holds the port's memory
-        let children = format!("/proc/{pid}/task/{pid}/children");
-        let children = fs::read_to_string(children).unwrap_or_default();
+        let children = children(pid);
         let others = if signal == "KILL" {
             children.as_str()
         } else {
@@ -160,6 +197,12 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The processes that this one has started, one after another.
+fn children(pid: u32) -> String {
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    fs::read_to_string(children).unwrap_or_default()
 }
 
 impl Drop for Postgres {

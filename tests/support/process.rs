@@ -187,11 +187,26 @@ impl Server {
         address.expect("--ops-listen was given").to_owned()
     }
 
+    /// The same as it wrote it, also what is no JSON.
+    pub fn log_lines(&self) -> Vec<String> {
+        let lines = self.log.lock().expect("no panic");
+        lines.iter().map(|(_, line)| line.clone()).collect()
+    }
+
     /// When it logged lines with these words.
     pub fn logged(&self, words: &str) -> Vec<Instant> {
         let lines = self.log.lock().expect("no panic");
         let those = lines.iter().filter(|(_, line)| line.contains(words));
         those.map(|(at, _)| *at).collect()
+    }
+
+    /// It stops to answer; connections stay and can still be made.
+    pub fn freeze(&self) {
+        signal(self.id(), "STOP");
+    }
+
+    pub fn thaw(&self) {
+        signal(self.id(), "CONT");
     }
 
     /// Stops it as a service manager does, with SIGTERM; its exit code.
@@ -200,12 +215,17 @@ impl Server {
     }
 }
 
-/// Asks a process to end, with SIGTERM; its exit code.
-pub fn terminate(process: &mut Child) -> Option<i32> {
+/// Sends a process a signal, by its name.
+pub fn signal(id: u32, name: &str) {
     // by the shell's own kill: a program of that name is not everywhere
-    let kill = format!("kill -TERM {}", process.id());
+    let kill = format!("kill -{name} {id}");
     let sent = Command::new("sh").args(["-c", &kill]).status();
     assert!(sent.expect("a shell").success());
+}
+
+/// Asks a process to end, with SIGTERM; its exit code.
+pub fn terminate(process: &mut Child) -> Option<i32> {
+    signal(process.id(), "TERM");
     ended(process)
 }
 

@@ -1,6 +1,9 @@
 //! A Redis of one test, and what can happen to it.
 
-use super::resp::{self, Reply};
+use super::{
+    process::signal,
+    resp::{self, Reply},
+};
 use std::{
     ffi::OsString,
     fs::{self, File},
@@ -77,18 +80,11 @@ impl Redis {
 
     /// It stops to answer; connections stay and can still be made.
     pub fn freeze(&self) {
-        self.signal("STOP");
+        signal(self.process.id(), "STOP");
     }
 
     pub fn thaw(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        // by the shell's own kill: a program of that name is not everywhere
-        let kill = format!("kill -{name} {}", self.process.id());
-        let sent = Command::new("sh").args(["-c", &kill]).status();
-        assert!(sent.expect("a shell").success());
+        signal(self.process.id(), "CONT");
     }
 
     pub fn kill(&mut self) {
