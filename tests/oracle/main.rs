@@ -20,10 +20,7 @@
 //! | ways of telling the same that must come to the same tables | `relations` |
 //!
 //! Where the two differed it was settled by the specification; where that is silent the oracle
-//! took the real one's choice, and a comment says so. Two constants tell where the specification
-//! is not silent and the real one differs all the same: `judge::PRIVATE_BY_LOG` and
-//! `people::LOG_BY_GUID`. `CreationTime` with a fraction is another one: the log has whole seconds
-//! and the API promises them, but the real one keeps what it gets.
+//! took the real one's choice, and a comment says so.
 //!
 //! More than the suite runs, or one seed that failed again (a difference tells its seed; on SQLite it
 //! is `::sqlite`):
