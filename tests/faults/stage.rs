@@ -60,6 +60,10 @@ impl Client {
         TenantServiceClient::new(self.0.clone())
     }
 
+    pub fn ingest(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.0.clone())
+    }
+
     pub async fn register(&self, tenant: TenantId) {
         let request = pb::RegisterTenantRequest {
             tenant_id: tenant.to_string(),
@@ -82,8 +86,11 @@ impl Client {
             content: blob(&records).into(),
             ..Default::default()
         };
-        let mut ingest = IngestServiceClient::new(self.0.clone());
-        let posted = ingest.ingest_audit_batch(request).await?.into_inner();
+        let posted = self
+            .ingest()
+            .ingest_audit_batch(request)
+            .await?
+            .into_inner();
         assert_eq!(posted.problems, [], "every record is one");
         Ok(posted)
     }
