@@ -297,7 +297,7 @@ async fn kill(
     (replicas, kills)
 }
 
-async fn listed(client: &Client, tenant: TenantId, at_least_revision: u64) -> Vec<Attribution> {
+pub async fn listed(client: &Client, tenant: TenantId, at_least_revision: u64) -> Vec<Attribution> {
     let asked = pb::StreamAttributionsRequest {
         tenant_id: tenant.to_string(),
         start: Some("2000-01-01T00:00:00Z".parse().expect("a time")),
