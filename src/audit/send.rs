@@ -36,7 +36,7 @@ pub(super) fn decode_send(
     .side(operation);
     let logon_type = native.get(Field::LogonType);
     let event = SendEvent {
-        time,
+        time: time.whole_seconds(),
         record_id,
         operation,
         side,

@@ -97,9 +97,7 @@ fn mailbox(event: &SendEvent, directory: &Directory) -> Option<String> {
         directory
             .mailbox_name(sent_as, event.sent_as_mailbox(), NamedBy::SentAs)
             // the owner of the log is the fallback, never the first choice
-            .or_else(|| {
-                log(NamedBy::SentAs).filter(|_| event.side == Side::Mailbox && owner.is_some())
-            })
+            .or_else(|| log(NamedBy::SentAs).filter(|_| event.side == Side::Mailbox))
     };
     name.map(str::to_owned)
 }
@@ -228,7 +226,7 @@ pub fn decide(judged: &[Judged<'_>], directory: &Directory) -> Attribution {
     let sole = named.first().copied().filter(|_| named.len() == 1);
     let agent = sole.filter(|name| !is_pseudonym(name));
     let wrote = |side| used.iter().any(|one| one.event.side == side);
-    let mailbox = mailbox_of_message(&counting, sole);
+    let mailbox = mailbox_of_message(&counting, sole, directory);
     Attribution {
         verdict,
         basis: used.first().map(|one| one.basis()),
@@ -298,10 +296,31 @@ fn verdict<'a, 'b>(
 
 /// The mailbox by the strongest event that tells it. Where all there is are plain sends, the
 /// agent's own mailbox is none: that is private mail.
-fn mailbox_of_message(counting: &[&Judged<'_>], agent: Option<&str>) -> Option<String> {
-    let mailbox = counting.iter().find_map(|one| one.mailbox.clone())?;
-    let is_private = agent == Some(mailbox.as_str()) && !counting.iter().any(|one| one.is_strong());
-    (!is_private).then_some(mailbox)
+fn mailbox_of_message(
+    counting: &[&Judged<'_>],
+    agent: Option<&str>,
+    directory: &Directory,
+) -> Option<String> {
+    let mailbox = counting.iter().find_map(|one| one.mailbox.as_deref())?;
+    let is_own = |one: &&Judged<'_>| {
+        one.person() == agent && own_mailbox(one.event, directory) == Some(mailbox)
+    };
+    let is_private = agent.is_some()
+        && !counting.iter().any(|one| one.is_strong())
+        && (agent == Some(mailbox) || counting.iter().any(is_own));
+    (!is_private).then(|| mailbox.to_owned())
+}
+
+/// The mailbox of the actor himself, by the log that the event is in: its address may be another
+/// than the name that he signs in with. What is registered as nobody's is not his.
+fn own_mailbox<'a>(event: &'a SendEvent, directory: &'a Directory) -> Option<&'a str> {
+    let (owner, guid) = (event.owner.as_deref(), event.mailbox_guid);
+    let registered = directory.mailbox(owner, guid, NamedBy::Owner);
+    let is_his = event.owner_is_actor == Some(true)
+        && registered.is_none_or(|mailbox| mailbox.kind.is_person());
+    directory
+        .mailbox_name(owner, guid, NamedBy::Owner)
+        .filter(|_| is_his)
 }
 
 /// Attempts that failed are kept, and are never an answer.
@@ -325,6 +344,9 @@ fn only_failed(judged: &[Judged<'_>]) -> Attribution {
 #[cfg(test)]
 #[path = "attribute_laws.rs"]
 mod laws;
+#[cfg(test)]
+#[path = "mailbox_tests.rs"]
+mod mailbox_tests;
 #[cfg(test)]
 #[path = "attribute_tests.rs"]
 pub(crate) mod tests;

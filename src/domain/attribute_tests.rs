@@ -61,7 +61,7 @@ pub(super) fn agent_side(record: u128, user_id: &str) -> SendEvent {
 }
 
 /// Shape C: the agent's own plain Send.
-fn plain(record: u128, user_id: &str) -> SendEvent {
+pub(super) fn plain(record: u128, user_id: &str) -> SendEvent {
     SendEvent {
         operation: Operation::Send,
         sent_as: None,
@@ -69,7 +69,7 @@ fn plain(record: u128, user_id: &str) -> SendEvent {
     }
 }
 
-fn judged(events: &[SendEvent]) -> Attribution {
+pub(super) fn judged(events: &[SendEvent]) -> Attribution {
     judged_with(events, Vec::new())
 }
 

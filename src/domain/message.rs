@@ -8,7 +8,8 @@ pub const MAX_MESSAGE_ID: usize = 998;
 
 /// An internet message id in its one normal form: no white space (headers are folded), no
 /// enclosing `<>`, case kept. The normal form of a normal form is itself, so an answered id
-/// can be asked for.
+/// can be asked for: of `<<a@b>>` one pair less would be answered as `<a@b>`, which is asked
+/// for as `a@b`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(String);
 
@@ -132,6 +133,10 @@ mod tests {
         assert_ne!(key("<ab12@mail.contoso.com>"), plain, "case is kept");
         assert_eq!(key("<<AB12@mail.contoso.com>>"), plain);
         assert_ne!(key("<AB12@mail.contoso.com"), plain, "not enclosed");
+        for written in ["AB12@c", "<AB12@c>", "<<AB12@c>>", "<<<AB12@c>>>"] {
+            let id = MessageId::parse(written).expect(written);
+            assert_eq!(id, MessageId::parse(id.as_str()).expect("normal"));
+        }
         // stored keys depend on it: this value must never change
         assert_eq!(plain.to_string(), "67e14f38-68a8-e570-5274-3e85f4aa5a8c");
     }

@@ -44,7 +44,7 @@ pub enum Side {
 /// The order (time, record id, then the rest) is the canonical order of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SendEvent {
-    /// `CreationTime`.
+    /// `CreationTime`, which has whole seconds: a fraction that somebody on the way added is cut.
     pub time: Timestamp,
     /// `Id`.
     pub record_id: Uuid,

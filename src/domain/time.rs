@@ -29,6 +29,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Without its fraction of a second.
+    pub const fn whole_seconds(self) -> Self {
+        Self(self.0.div_euclid(MICROS_PER_SECOND) * MICROS_PER_SECOND)
+    }
+
     /// So many microseconds later.
     pub const fn plus(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros))
@@ -206,6 +211,9 @@ mod tests {
         }
         let precise = Timestamp::parse("2024-02-29T00:00:00.1234567Z").expect("leap day");
         assert_eq!(precise.to_string(), "2024-02-29T00:00:00.123456Z");
+        let whole = precise.whole_seconds();
+        assert_eq!(whole.to_string(), "2024-02-29T00:00:00Z");
+        assert_eq!(whole.whole_seconds(), whole);
     }
 
     #[test]

@@ -295,7 +295,7 @@ pub(super) fn attribution(answer: Answer) -> pb::Attribution {
         basis: basis.map_or(pb::Basis::Unspecified, pb_basis).into(),
         confirmed,
         contradicted,
-        sent_at: Some(timestamp(sent_at)),
+        sent_at: Some(timestamp(sent_at.whole_seconds())), // an older program kept fractions
         candidates,
         revision: answer.revision.0,
         miss_reason: pb::MissReason::Unspecified.into(),

@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{Identity, Lesson, Message, MessageKey, TenantId};
 pub(super) use examine::examine;
 use sqlx::{
-    Pool, QueryBuilder, Sqlite, SqliteConnection,
+    Connection as _, Pool, QueryBuilder, Sqlite, SqliteConnection,
     migrate::Migrator,
     sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult,
@@ -38,13 +38,22 @@ pub(super) fn open(path: &Path) -> SqlStore<Sqlite> {
         .busy_timeout(Duration::from_secs(10)); // another process may write too
     let readers = SqlitePoolOptions::new()
         .max_connections(8)
+        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
         .connect_lazy_with(options.clone().pragma("query_only", "true"));
     // one connection: our own writers wait for each other here and never meet in the file
     let writers = SqlitePoolOptions::new()
         .max_connections(1)
+        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
         .connect_lazy_with(options.pragma("cache_size", WRITER_CACHE));
     let lookups = readers.clone();
     SqlStore::new(readers, writers, lookups, None)
+}
+
+/// A full or broken disk makes SQLite roll back by itself. Then sqlx, whose own rollback finds
+/// nothing to do, takes the connection to be in a transaction for ever: no write begins on it.
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    connection.ping().await?; // behind the rollback, if there is one
+    Ok(!connection.is_in_transaction())
 }
 
 /// Goes behind the rows.
@@ -331,5 +340,34 @@ impl Engine for Sqlite {
 
     async fn check(pool: &Pool<Self>) -> Result<Vec<Problem>, sqlx::Error> {
         check::check(pool).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{ConnectOptions as _, raw_sql};
+
+    #[tokio::test]
+    async fn what_a_full_disk_has_rolled_back_is_at_rest_no_more() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut connection = SqliteConnectOptions::new()
+            .filename(folder.path().join("full.db"))
+            .create_if_missing(true)
+            .pragma("max_page_count", "8")
+            .connect()
+            .await
+            .expect("opened");
+        let table = raw_sql("CREATE TABLE t (x)").execute(&mut connection).await;
+        table.expect("there is room");
+        for (bytes, is_full) in [(1_000, false), (1_000_000, true)] {
+            let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+            let mut tx = begun.expect("begun");
+            let put = sqlx::query("INSERT INTO t VALUES (zeroblob($1))").bind(bytes);
+            assert_eq!(put.execute(&mut *tx).await.is_err(), is_full);
+            drop(tx);
+            let at_rest = is_at_rest(&mut connection).await.expect("it lives");
+            assert_eq!(at_rest, !is_full);
+        }
     }
 }

@@ -89,7 +89,7 @@ async fn told(real: &mut Real, stream: &Stream, id: &str) -> String {
 }
 
 /// A stream of a thousand records is down to a few by then.
-const SHRINKING: Duration = Duration::from_secs(40);
+pub const SHRINKING: Duration = Duration::from_secs(40);
 
 fn is_about(record: &str, id: &str) -> bool {
     let event = read(record, TENANT.0);

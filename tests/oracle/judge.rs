@@ -78,11 +78,6 @@ fn actor_of(event: &Event) -> String {
         .unwrap_or_default()
 }
 
-/// By the specification the log of an agent is his own mailbox, also where its address is another
-/// than the name that he signs in with. The real one compares the two names: set this when it
-/// does not any more.
-const PRIVATE_BY_LOG: bool = false;
-
 const BASES: [(Operation, Side, &str); 6] = [
     (Operation::SendAs, Side::Mailbox, "MAILBOX_SEND_AS"),
     (Operation::SendAs, Side::Agent, "AGENT_SEND_AS"),
@@ -253,11 +248,12 @@ fn judge(events: &[Event], people: &People) -> Answer {
     answer.basis = used.first().map(|one| BASES[one.rank].2);
     let mut told = sent.iter();
     answer.mailbox = told.find_map(|one| one.mailbox.clone());
-    // what somebody sent out of his own mailbox is private, whoever else tells which one it was
+    // what somebody sent out of his own mailbox is private, whoever else tells which one it was:
+    // the log of an agent is his own, also where its address is another than the name that he
+    // signs in with
     let is_own = |one: &&Judged<'_>| {
-        let own = one.event.owner_is_actor == Some(true);
-        let his = own && one.person() == answer.agent.as_deref();
-        PRIVATE_BY_LOG && his && people.log(one.event) == answer.mailbox
+        let own = people.own_mailbox(one.event);
+        one.person() == answer.agent.as_deref() && own.is_some() && own == answer.mailbox
     };
     let is_agents = answer.agent == answer.mailbox || sent.iter().any(is_own);
     if strong.is_empty() && answer.agent.is_some() && is_agents {

@@ -18,24 +18,24 @@
 //! | the same records through an app and a store | `real` |
 //! | what differs, with the fewest records that show it | `differ` |
 //! | ways of telling the same that must come to the same tables | `relations` |
+//! | the same through two replicas, by their callers | `replicas` |
 //!
 //! Where the two differed it was settled by the specification; where that is silent the oracle
-//! took the real one's choice, and a comment says so. Two constants tell where the specification
-//! is not silent and the real one differs all the same: `judge::PRIVATE_BY_LOG` and
-//! `people::LOG_BY_GUID`. `CreationTime` with a fraction is another one: the log has whole seconds
-//! and the API promises them, but the real one keeps what it gets.
+//! took the real one's choice, and a comment says so.
 //!
 //! More than the suite runs, or one seed that failed again (a difference tells its seed; on SQLite it
 //! is `::sqlite`):
 //!
 //! ```sh
 //! SENTBY_TEST_ORACLE=500 tests/run --test oracle -- --nocapture
+//! SENTBY_TEST_EQUAL=100 tests/run --test oracle replicas -- --nocapture
 //! SENTBY_TEST_ORACLE_SEED=2017 SENTBY_TEST_ORACLE=1 tests/run --test oracle two_implementations_agree::postgres
 //! ```
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod callers;
 mod differ;
 mod distort;
 mod judge;
@@ -44,7 +44,11 @@ mod people;
 mod real;
 mod record;
 mod relations;
+mod replicas;
 mod scenes;
+#[allow(dead_code)] // the faults use all of it
+#[path = "../faults/stage.rs"]
+mod stage;
 mod stream;
 
 use real::Real;

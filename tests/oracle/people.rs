@@ -33,10 +33,6 @@ pub struct People {
     names: Names,
 }
 
-/// By the specification the log's GUID will do for its address. The real one wants the address:
-/// set this when it does not any more.
-const LOG_BY_GUID: bool = false;
-
 impl People {
     pub fn of(events: &[Event], register: &[Entry]) -> Self {
         let mut register = register.to_vec();
@@ -189,7 +185,7 @@ impl People {
         if event.operation != Operation::Send {
             let address = event.sent_as.as_deref();
             let named = self.mailbox_name(address, event.guid_of_sent_as(), NamedBy::SentAs);
-            let is_told = event.side == Side::Mailbox && (LOG_BY_GUID || owner.is_some());
+            let is_told = event.side == Side::Mailbox;
             return named.or_else(|| log(NamedBy::SentAs).filter(|_| is_told));
         }
         let registered = self.registered_mailbox(owner, event.owner_guid, NamedBy::Owner);
@@ -203,8 +199,14 @@ impl People {
         log(NamedBy::Owner).filter(|log| others && Some(log) != own.as_ref())
     }
 
-    /// The mailbox whose log it is.
-    pub fn log(&self, event: &Event) -> Option<String> {
-        self.mailbox_name(event.owner.as_deref(), event.owner_guid, NamedBy::Owner)
+    /// That of the actor himself, by the log that the event is in. Where register and records both
+    /// speak, the register counts: what people say to be nobody's is not his.
+    pub fn own_mailbox(&self, event: &Event) -> Option<String> {
+        let (owner, guid) = (event.owner.as_deref(), event.owner_guid);
+        let registered = self.registered_mailbox(owner, guid, NamedBy::Owner);
+        let his =
+            event.owner_is_actor == Some(true) && registered.is_none_or(|entry| !entry.nobody);
+        self.mailbox_name(owner, guid, NamedBy::Owner)
+            .filter(|_| his)
     }
 }

@@ -198,8 +198,9 @@ pub async fn ingest(app: &Arc<App>, tenant: TenantId, content: Vec<u8>) {
     );
 }
 
-pub async fn put(app: &Arc<App>, tenant: TenantId, entries: &[Entry]) {
-    let mailbox = |entry: &Entry| Mailbox {
+/// Of what is nobody's, each kind.
+pub fn mailbox(entry: &Entry) -> Mailbox {
+    Mailbox {
         address: entry.address.clone(),
         kind: match entry.address.len() % 3 {
             _ if !entry.nobody => MailboxKind::User,
@@ -211,7 +212,10 @@ pub async fn put(app: &Arc<App>, tenant: TenantId, entries: &[Entry]) {
         display_name: String::new(),
         guid: entry.guid,
         object_id: entry.object_id,
-    };
+    }
+}
+
+pub async fn put(app: &Arc<App>, tenant: TenantId, entries: &[Entry]) {
     let change = RegisterChange {
         tenant,
         put: entries.iter().map(mailbox).collect(),

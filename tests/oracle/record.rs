@@ -93,7 +93,8 @@ pub fn read(json: &str, tenant: Uuid) -> Option<Event> {
         .map(|(owner, actor)| owner == *actor);
     let status = record.lower("ResultStatus");
     let mut event = Event {
-        time: time(&record.text("CreationTime")?)?,
+        // the log has whole seconds: a fraction comes from somebody on the way
+        time: time(&record.text("CreationTime")?)?.div_euclid(1_000_000) * 1_000_000,
         record_id: guid(&record.text("Id")?)?,
         operation,
         side: Side::Agent,
@@ -228,8 +229,8 @@ impl Fields<'_> {
     }
 }
 
-/// Without folding and brackets; case is kept. Nothing may be left. The specification says one
-/// pair of brackets; all of them, as here, make the normal form of a normal form itself.
+/// Without folding and brackets; case is kept. Nothing may be left. All pairs of brackets, as the
+/// API says: with one pair less an id that was answered could not be asked for.
 pub fn normal_message_id(written: &str) -> Option<String> {
     let text: String = written.chars().filter(|c| !c.is_whitespace()).collect();
     let mut text = text.as_str();

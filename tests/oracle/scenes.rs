@@ -25,8 +25,8 @@ impl Teller {
         for n in 0..self.random.between(0, 6) {
             let name = format!("newcomer{n}@contoso.com");
             let who = account(&mut self.random, vec![name.clone()], vec![name]);
-            for k in 0..3 {
-                let mut record = self.plain_event(first + n * 3 + k, &who);
+            for k in 0..4 {
+                let mut record = self.plain_event(first + n * 4 + k, &who);
                 record["Operation"] = "SendAs".into();
                 record["MailboxOwnerUPN"] = self.shared[0].address(0).into();
                 record["MailboxOwnerSid"] = self.shared[0].sid.as_str().into();
@@ -39,7 +39,14 @@ impl Teller {
                     _ => {
                         // somebody else, from the newcomer's mailbox
                         record["UserId"] = self.people[0].upn(0).into();
-                        record["SendAsUserMailboxGuid"] = who.mailbox.to_string().into();
+                        if k == 2 {
+                            record["SendAsUserMailboxGuid"] = who.mailbox.to_string().into();
+                        } else {
+                            // in whose log it is, without an address
+                            record["LogonUserSid"] = self.people[0].sid.as_str().into();
+                            record["MailboxGuid"] = who.mailbox.to_string().into();
+                            remove(&mut record, "MailboxOwnerUPN");
+                        }
                     }
                 }
                 self.records.push(record);

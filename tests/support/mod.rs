@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::too_many_lines)] // each suite uses a part; stories are long
 
 pub mod copy;
+pub mod disk;
 pub mod feed;
 pub mod ledger;
 pub mod messages;

@@ -1,13 +1,16 @@
 //! A Postgres of one test, started, killed and started again; and a database of one test on the
 //! server that all share.
 
-use super::{TestDb, process::signal};
+use super::{
+    TestDb,
+    disk::{Disk, is_root},
+    process::signal,
+};
 use sentby::config::DatabaseUrl;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -53,27 +56,38 @@ pub struct Postgres {
     folder: TempDir,
     process: Option<Child>,
     pub port: u16,
+    /// That its data are on, where it has one of its own.
+    pub disk: Option<Disk>,
 }
 
 impl Postgres {
     /// Everything but the start.
     pub async fn prepare() -> Option<Self> {
+        Self::prepare_on(|_| Some(None)).await
+    }
+
+    /// The same on a disk of so many MiB. `None`, said aloud, also where there can be none.
+    pub async fn prepare_on_disk(mib: u32) -> Option<Self> {
+        Self::prepare_on(|folder| Disk::over(folder, mib).map(Some)).await
+    }
+
+    async fn prepare_on(disk: impl FnOnce(&Path) -> Option<Option<Disk>>) -> Option<Self> {
         let programs = programs().await?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = port.local_addr().expect("an address").port();
+        if is_root() {
+            // which Postgres refuses to run as
+            let owned = Command::new("chown").arg(OWNER).arg(folder.path()).status();
+            assert!(owned.expect("chown").success());
+        }
         let postgres = Self {
             programs,
+            disk: disk(folder.path())?,
             folder,
             process: None,
             port,
         };
-        if is_root() {
-            // which Postgres refuses to run as
-            let folder = postgres.folder.path();
-            let owned = Command::new("chown").arg(OWNER).arg(folder).status();
-            assert!(owned.expect("chown").success());
-        }
         let made = postgres
             .command("initdb")
             .args(["-D", "data", "--no-sync", "--auth", "trust"])
@@ -90,10 +104,16 @@ impl Postgres {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = match &self.disk {
+            Some(disk) => disk.command("setpriv"),
+            None => Command::new("setpriv"),
+        };
         command.args(["--pdeathsig", "KILL"]);
         if is_root() {
             command.args(["--reuid", OWNER, "--regid", OWNER, "--clear-groups"]);
+        } else if self.disk.is_some() {
+            // root in the namespace of the disk, as which Postgres refuses to run too
+            command.args(["unshare", "-U", "--map-user", OWNER, "--map-group", OWNER]);
         }
         command
             .arg(self.programs.join(name))
@@ -166,6 +186,17 @@ impl Postgres {
         let _ = Command::new("sh").args(["-c", &kill]).status();
     }
 
+    /// What it has logged since its last start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// It has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let process = self.process.as_mut();
+        process.is_none_or(|process| process.try_wait().expect("a child").is_some())
+    }
+
     /// At once, as a crash ends it: no session is told.
     pub fn crash(&mut self) {
         self.end("KILL");
@@ -213,10 +244,6 @@ impl Drop for Postgres {
 
 /// Nobody, on every system.
 const OWNER: &str = "65534";
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
-}
 
 /// A database of its own on the server that all share: nobody else has sessions in it.
 pub struct Alone {

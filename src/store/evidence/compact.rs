@@ -187,14 +187,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Evidence> {
             .or_else(|| bytes.strip_prefix(&MARK_OF_ERASED))
             .ok_or_else(|| corrupt("a format that this version does not know"))?,
         known: Vec::with_capacity(16),
+        time: 0,
     };
     let truncated = reader.byte()? != 0;
     let mut events = Vec::with_capacity(4);
-    let mut time = 0;
     while !reader.bytes.is_empty() {
-        let event = reader.event(time)?;
-        time = event.time.micros();
-        events.push(event);
+        events.push(reader.event()?);
     }
     Ok(Evidence::restore(events, truncated))
 }
@@ -209,10 +207,12 @@ enum Read {
 struct Reader<'b> {
     bytes: &'b [u8],
     known: Vec<Read>,
+    /// Of the event before, as it is written.
+    time: i64,
 }
 
 impl<'b> Reader<'b> {
-    fn event(&mut self, before: i64) -> Result<SendEvent> {
+    fn event(&mut self) -> Result<SendEvent> {
         let since = unzigzag(self.varint()?);
         let flags = u32::try_from(self.varint()?).map_err(|_| corrupt("flags"))?;
         let since = match flags & flags::MICROSECONDS {
@@ -223,8 +223,10 @@ impl<'b> Reader<'b> {
             0 => None,
             number => Some(u32::from(number) - 1),
         };
+        self.time = self.time.wrapping_add(since);
         Ok(SendEvent {
-            time: Timestamp::from_micros(before.wrapping_add(since)),
+            // an older program kept fractions: with one it would be a second event of one record
+            time: Timestamp::from_micros(self.time).whole_seconds(),
             record_id: self.guid_bytes()?,
             user_id: self.text()?.unwrap_or_default(),
             user_key: self.text()?,

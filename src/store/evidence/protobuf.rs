@@ -73,7 +73,7 @@ fn decode_event(event: Event) -> Result<SendEvent> {
     let guid = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(|_| corrupt("a GUID's length"));
     let optional = |bytes: Option<Vec<u8>>| bytes.as_deref().map(guid).transpose();
     Ok(SendEvent {
-        time: Timestamp::from_micros(event.time),
+        time: Timestamp::from_micros(event.time).whole_seconds(),
         record_id: guid(&event.record_id)?,
         user_id: event.user_id,
         user_key: event.user_key,

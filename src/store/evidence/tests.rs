@@ -80,6 +80,24 @@ fn what_an_older_program_wrote_is_read() {
     assert_eq!(decode(&encode_older(&both, 1)).expect("evidence"), both);
 }
 
+/// A record that came with a fraction of a second stays one event.
+#[test]
+fn fractions_that_an_older_program_kept_are_cut() {
+    let with = |micros| {
+        both_sides().map(|event| SendEvent {
+            time: event.time.plus(micros),
+            ..event
+        })
+    };
+    let kept = Evidence::restore(with(999_999), false);
+    let mut whole = Evidence::restore(with(0), false);
+    for bytes in [encode(&kept), encode_older(&kept, 1)] {
+        let read = decode(&bytes).expect("evidence");
+        assert_eq!(read, whole);
+        assert_eq!(whole.add(read.events().cloned()).new, 0);
+    }
+}
+
 /// It must not take evidence of this version for none.
 #[test]
 fn an_older_program_refuses_what_this_one_writes() {
@@ -123,8 +141,10 @@ prop_compose! {
 proptest! {
     #[test]
     fn any_evidence_comes_back(events in btree_set(any_event(), 0..40), truncated: bool) {
-        let evidence = Evidence::restore(events, truncated);
-        prop_assert_eq!(decode(&encode(&evidence)).expect("evidence"), evidence);
+        let evidence = Evidence::restore(events.clone(), truncated);
+        let whole = |event: SendEvent| SendEvent { time: event.time.whole_seconds(), ..event };
+        let read = Evidence::restore(events.into_iter().map(whole), truncated);
+        prop_assert_eq!(decode(&encode(&evidence)).expect("evidence"), read);
     }
 
     /// Bytes that went wrong are an error, never a panic.
