@@ -15,6 +15,7 @@ use super::{
     TenantRevision, Tx, deadline,
     ledger::SideSeen,
     privacy::{Counts, Outdated},
+    turns::Turns,
 };
 use crate::domain::{
     AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Commit, Identity, Lag, Lesson, Mailbox,
@@ -30,13 +31,10 @@ use bytes::Bytes;
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout_at,
-};
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
 /// A read, with the wait for a connection.
@@ -61,7 +59,7 @@ impl Bounded {
     pub(super) fn new(store: impl Store + 'static) -> Self {
         Self {
             store: Arc::new(store),
-            turns: Turns::default(),
+            turns: Turns::new(READS),
         }
     }
 
@@ -88,47 +86,6 @@ async fn within<T>(longest: Duration, work: impl Future<Output = Result<T>> + Se
 async fn step<T>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let done = tokio::time::timeout(STEP, work).await;
     done.unwrap_or_else(|_| Err(StoreError::timed_out()))
-}
-
-/// Of tenants that read now.
-#[derive(Debug, Default)]
-struct Turns(Mutex<HashMap<TenantId, Arc<Semaphore>>>);
-
-struct Turn<'t> {
-    turns: &'t Turns,
-    tenant: TenantId,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Turns {
-    async fn of(&self, tenant: TenantId) -> Turn<'_> {
-        let mut turn = Turn {
-            turns: self,
-            tenant,
-            permit: None,
-        };
-        let of_tenant = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Semaphore::new(READS));
-            Arc::clone(all.entry(tenant).or_insert_with(new))
-        };
-        turn.permit = of_tenant.acquire_owned().await.ok();
-        turn
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        drop(self.permit.take());
-        let mut all = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // others hold it where they read or wait
-        if all
-            .get(&self.tenant)
-            .is_some_and(|of| Arc::strong_count(of) == 1)
-        {
-            all.remove(&self.tenant);
-        }
-    }
 }
 
 /// Methods of a trait by how they are bounded; what is particular is written out.
