@@ -3,8 +3,7 @@
 use crate::{
     Bound, Round,
     calls::{Client, End, Loop, Seen, rate},
-    stage::{Stage, batches, lookups},
-    support::process::Server,
+    stage::{Stage, batches, lookups, serve},
 };
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -16,7 +15,7 @@ const BEFORE: Duration = Duration::from_secs(2);
 const STRETCH: Duration = Duration::from_millis(500);
 
 pub async fn round(stage: &mut Stage, round: &mut Round<'_>) {
-    let server = Server::start_with(&stage.postgres.url(), &["--cache", "none"]);
+    let server = serve(&stage.postgres.url(), "none");
     let client = Client::to(&server.address);
     let pause = Duration::from_millis(20);
     let readers = Loop::start(&client.calls(lookups(&stage.tenants)), READERS, pause);

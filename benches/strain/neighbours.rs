@@ -2,12 +2,11 @@
 
 use crate::{
     Bound, Round,
-    calls::{Caller, Client, End, Loop, Seen, arriving, caller, ended, percentile, those},
-    stage::{PERIOD, Stage, at, batch, batches, lookups, pages},
-    support::{
-        process::Server,
-        wire::{Flow, Wire},
+    calls::{
+        Caller, Client, End, Loop, Seen, arriving, caller, ended, looping, percentile, rate, those,
     },
+    stage::{PERIOD, Stage, at, batch, batches, lookups, pages, serve},
+    support::wire::{Flow, Wire},
 };
 use sentby::{
     app::{admission, stream_attributions, watch_attributions},
@@ -17,7 +16,7 @@ use sentby::{
         ingest_service_client::IngestServiceClient,
     },
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -26,55 +25,56 @@ const HOW_LONG: Duration = Duration::from_millis(1_500);
 /// The store is the limit, not the processors that the callers share.
 const SLOW: Duration = Duration::from_millis(2);
 
+/// What the others ask for, of what there is: half of their nine shares of ten.
+const OTHERS: f64 = 0.45;
+
 /// What the noisy one does.
 enum Noise {
-    /// So many a second.
-    Arriving(Caller, f64),
-    /// So many at a time, again and again.
+    /// As many as there can be.
+    Arriving(Caller),
+    /// So many at a time, again and again, while its messages arrive.
     Loops(Caller, usize),
 }
 
 struct Kind {
     name: &'static str,
-    /// What the nine others do, and how often in a second, together.
+    /// What the nine others do.
     others: Caller,
-    rate: f64,
     noise: Noise,
 }
 
 pub async fn round(stage: &Stage, round: &mut Round<'_>) {
     let wire = Wire::to(stage.postgres.port).await;
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", wire.port);
-    let server = Server::start_with(&url, &["--cache", "none"]);
+    let server = serve(&url, "none");
     wire.set(Flow::Slow(SLOW));
     let (quiet, noisy) = (Client::to(&server.address), Client::to(&server.address));
     let (first, others) = stage.tenants.split_first().expect("ten");
     for kind in kinds((&quiet, others), (&noisy, std::slice::from_ref(first))) {
-        arriving(&kind.others, kind.rate, HOW_LONG / 5).await;
-        let alone = arriving(&kind.others, kind.rate, HOW_LONG).await;
+        let begin = Instant::now();
+        let most = looping(&kind.others, 18, HOW_LONG / 2).await;
+        let most = rate(&most, begin, begin + HOW_LONG / 2).max(10.0);
+        let alone = arriving(&kind.others, OTHERS * most, HOW_LONG).await;
         let beside = match &kind.noise {
-            Noise::Arriving(noise, rate) => {
-                let noise = arriving(noise, *rate, HOW_LONG + HOW_LONG / 5);
+            Noise::Arriving(noise) => {
+                let noise = arriving(noise, most, HOW_LONG + HOW_LONG / 5);
                 let others = async {
                     sleep(HOW_LONG / 5).await;
-                    arriving(&kind.others, kind.rate, HOW_LONG).await
+                    arriving(&kind.others, OTHERS * most, HOW_LONG).await
                 };
                 tokio::join!(noise, others).1
             }
             Noise::Loops(noise, many) => {
-                let noise = Loop::start(noise, *many as u64, Duration::from_millis(100));
-                let writes = Loop::start(
-                    &batches(&noisy, std::slice::from_ref(first)),
-                    1,
-                    Duration::ZERO,
-                );
+                let noise = Loop::start(noise, *many as u64, Duration::from_millis(500));
                 sleep(HOW_LONG).await;
-                let others = arriving(&kind.others, kind.rate, HOW_LONG).await;
-                writes.stop().await;
+                let written = batches(&noisy, std::slice::from_ref(first));
+                let others = arriving(&kind.others, OTHERS * most, HOW_LONG);
+                let (others, _) = tokio::join!(others, arriving(&written, 4.0, HOW_LONG));
                 noise.stop().await;
                 others
             }
         };
+        let refused = those(&beside, End::Refused).len();
         let answered = |seen: &[Seen]| those(seen, End::Answered);
         let (alone, beside) = (answered(&alone), answered(&beside));
         round.is(
@@ -85,7 +85,11 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
             Bound::AtLeast(0.95),
             "x",
             beside.len() as f64 / alone.len() as f64,
-            &[("calls", beside.len() as f64)],
+            &[
+                ("calls", beside.len() as f64),
+                ("most, calls/s", most),
+                ("refused", refused as f64),
+            ],
         );
         let p99 = (percentile(&alone, 99), percentile(&beside, 99));
         round.is(
@@ -100,43 +104,35 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
 
 fn kinds(quiet: (&Client, &[String]), noisy: (&Client, &[String])) -> Vec<Kind> {
     let ((quiet, others), (loud, one)) = (quiet, noisy);
-    let ten_times = |rate: f64| 10.0 * rate / others.len() as f64;
-    let (get, write, list) = (270.0, 45.0, 90.0);
     vec![
         Kind {
             name: "lookups",
             others: quiet.calls(lookups(others)),
-            rate: get,
-            noise: Noise::Arriving(loud.calls(lookups(one)), ten_times(get)),
+            noise: Noise::Arriving(loud.calls(lookups(one))),
         },
         Kind {
             name: "ingest",
             others: batches(quiet, others),
-            rate: write,
-            noise: Noise::Arriving(batches(loud, one), ten_times(write)),
+            noise: Noise::Arriving(batches(loud, one)),
         },
         Kind {
             name: "ranges",
-            others: quiet.calls(pages(others)),
-            rate: list,
-            noise: Noise::Arriving(loud.calls(pages(one)), ten_times(list)),
+            others: quiet.calls(pages(others, 100)),
+            noise: Noise::Arriving(loud.calls(pages(one, 100))),
         },
         Kind {
             name: "streams of answers",
             others: each(quiet, others, range),
-            rate: 18.0,
             noise: Noise::Loops(each(loud, one, range), stream_attributions::MAX_STREAMS),
         },
         Kind {
             name: "streams of batches",
             others: each(quiet, others, batch_stream),
-            rate: 18.0,
             noise: Noise::Loops(each(loud, one, batch_stream), admission::MAX_STREAMS),
         },
         Kind {
             name: "watches",
             others: each(quiet, others, first_change),
-            rate: 18.0,
             noise: Noise::Loops(each(loud, one, watch), watch_attributions::MAX_WATCHES),
         },
     ]

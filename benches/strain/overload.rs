@@ -4,11 +4,8 @@
 use crate::{
     Bound, Round,
     calls::{Client, End, Seen, arriving, failed, looping, percentile, rate, those},
-    stage::{Stage, explanations},
-    support::{
-        process::Server,
-        wire::{Flow, Wire},
-    },
+    stage::{Stage, pages, serve},
+    support::wire::{Flow, Wire},
 };
 use std::time::{Duration, Instant};
 
@@ -19,23 +16,19 @@ const SLOW: Duration = Duration::from_millis(10);
 pub async fn round(stage: &Stage, round: &mut Round<'_>) {
     let wire = Wire::to(stage.postgres.port).await;
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", wire.port);
-    let server = Server::start_with(&url, &["--cache", "none"]);
-    let explain = Client::to(&server.address).calls(explanations(&stage.tenants));
-    looping(&explain, 24, Duration::from_millis(500)).await; // connections are made
+    let server = serve(&url, "none");
+    let list = Client::to(&server.address).calls(pages(&stage.tenants, 10));
+    looping(&list, 24, Duration::from_millis(500)).await; // connections are made
     wire.set(Flow::Slow(SLOW));
-    looping(&explain, 24, Duration::from_millis(300)).await;
+    looping(&list, 24, Duration::from_millis(300)).await;
     let begin = Instant::now();
-    let peak = rate(
-        &looping(&explain, 24, HOW_LONG).await,
-        begin,
-        begin + HOW_LONG,
-    );
-    let usual = arriving(&explain, 0.8 * peak, HOW_LONG).await;
+    let peak = rate(&looping(&list, 24, HOW_LONG).await, begin, begin + HOW_LONG);
+    let usual = arriving(&list, 0.8 * peak, HOW_LONG).await;
     let usual_p99 = percentile(&those(&usual, End::Answered), 99);
     eprintln!("  {peak:.0} calls/s at most; at 80 % of that p99 is {usual_p99:.0} ms");
     for (times, gate) in [(2, 0.95), (5, 0.9), (10, 0.85)] {
         let begin = Instant::now();
-        let seen = arriving(&explain, f64::from(times) * peak, HOW_LONG).await;
+        let seen = arriving(&list, f64::from(times) * peak, HOW_LONG).await;
         let over = Instant::now();
         let goodput = rate(&seen, begin, begin + HOW_LONG) / peak;
         let admitted = percentile(&those(&seen, End::Answered), 99);
@@ -65,7 +58,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
             percentile(&refused, 99),
             &[("p50, ms", percentile(&refused, 50))],
         );
-        let after = arriving(&explain, 0.5 * peak, Duration::from_secs(1)).await;
+        let after = arriving(&list, 0.5 * peak, Duration::from_secs(1)).await;
         round.is(
             &format!("{times} times: as before, after"),
             Bound::AtMost(2.0),

@@ -3,16 +3,15 @@
 use crate::{
     Bound, Round,
     calls::{Client, End},
-    stage::{Stage, lookups},
-    support::process::Server,
+    stage::{Stage, lookups, serve},
 };
 use std::time::{Duration, Instant};
 
 pub async fn round(stage: &Stage, round: &mut Round<'_>) {
     let url = stage.postgres.url();
-    drop(Server::start_with(&url, &["--cache", "memory"]));
+    drop(serve(&url, "memory"));
     let begin = Instant::now();
-    let server = Server::start_with(&url, &["--cache", "memory"]);
+    let server = serve(&url, "memory");
     let get = Client::to(&server.address).calls(lookups(&stage.tenants));
     while get(0).await != End::Answered {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -3,7 +3,7 @@
 use crate::{
     Bound, Round,
     calls::{Caller, Client, End, Loop, Seen, arriving, failed, looping, percentile, rate, those},
-    stage::{Stage, batches, lookups},
+    stage::{Stage, batches, lookups, serve},
     support::{process::Server, redis::Redis},
 };
 use std::time::{Duration, Instant};
@@ -15,14 +15,17 @@ const HOW_LONG: Duration = Duration::from_millis(1_500);
 struct Side {
     _server: Server,
     get: Caller,
+    /// Of few messages: each is asked for again at once.
+    few: Caller,
     ingest: Caller,
 }
 
 impl Side {
     fn start(stage: &Stage, cache: &str) -> Self {
-        let server = Server::start_with(&stage.postgres.url(), &["--cache", cache]);
+        let server = serve(&stage.postgres.url(), cache);
         let client = Client::to(&server.address);
         Self {
+            few: client.calls(lookups(&stage.tenants)[..20].to_vec()),
             get: client.calls(lookups(&stage.tenants)),
             ingest: batches(&client, &stage.tenants),
             _server: server,
@@ -92,7 +95,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
                 ("before, ms", p50(&writes_before)),
             ],
         );
-        let asking = Loop::start(&with.get, 8, Duration::ZERO);
+        let asking = Loop::start(&with.few, 8, Duration::ZERO);
         match state {
             "killed" => redis.restart().await,
             _ => redis.thaw(),

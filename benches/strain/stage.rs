@@ -11,9 +11,8 @@ use crate::{
     },
 };
 use sentby::pb::{
-    ExplainAttributionRequest, GetAttributionRequest, IngestAuditBatchRequest,
-    ListAttributionsRequest, Operation, RegisterTenantRequest, SendEvent,
-    explain_attribution_request::Message, tenant_service_client::TenantServiceClient,
+    GetAttributionRequest, IngestAuditBatchRequest, ListAttributionsRequest, Operation,
+    RegisterTenantRequest, SendEvent, tenant_service_client::TenantServiceClient,
 };
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tempfile::TempDir;
@@ -36,7 +35,7 @@ impl Stage {
         let url = postgres.url();
         process::succeeded(&process::run(&["migrate", "--database", &url]));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = Server::start_with(&url, &["--cache", "none"]);
+        let server = serve(&url, "none");
         let feed = Feed::write(folder.path(), 50, 1.0);
         ingest::register(&server.address, &feed).await;
         ingest::send(&server.address, &feed, false).await;
@@ -67,47 +66,37 @@ impl Stage {
     }
 }
 
+/// The program on this database. It says where it serves, and nothing of each call that it refuses:
+/// whoever reads that takes time of those who call.
+pub fn serve(database: &str, cache: &str) -> Server {
+    let log = "off,sentby::cli::serve=info";
+    Server::start_logging(database, log, &["--cache", cache])
+}
+
 /// GetAttribution of each message of these, in another order.
 pub fn lookups(tenants: &[String]) -> Vec<Call> {
-    messages(tenants, |tenant, id| {
-        let get = GetAttributionRequest {
-            tenant_id: tenant.to_owned(),
-            message_id: id,
-            ..Default::default()
-        };
-        Call::of("/sentby.v1.AttributionService/GetAttribution", &get)
-    })
-}
-
-/// ExplainAttribution of each: a statement a call, whatever else is asked.
-pub fn explanations(tenants: &[String]) -> Vec<Call> {
-    messages(tenants, |tenant, id| {
-        let explain = ExplainAttributionRequest {
-            tenant_id: tenant.to_owned(),
-            message: Some(Message::MessageId(id)),
-            ..Default::default()
-        };
-        Call::of("/sentby.v1.AttributionService/ExplainAttribution", &explain)
-    })
-}
-
-fn messages(tenants: &[String], call: impl Fn(&str, String) -> Call) -> Vec<Call> {
     let mut calls = Vec::new();
     for n in 0..MESSAGES {
-        let id = postgres::seeded_id(n * 7_919 % MESSAGES);
-        calls.extend(tenants.iter().map(|tenant| call(tenant, id.clone())));
+        calls.extend(tenants.iter().map(|tenant| {
+            let get = GetAttributionRequest {
+                tenant_id: tenant.clone(),
+                message_id: postgres::seeded_id(n * 7_919 % MESSAGES),
+                ..Default::default()
+            };
+            Call::of("/sentby.v1.AttributionService/GetAttribution", &get)
+        }));
     }
     calls
 }
 
-/// ListAttributions: pages of 100 rows.
-pub fn pages(tenants: &[String]) -> Vec<Call> {
+/// ListAttributions: the first page of each tenant. No call shares its statement with another.
+pub fn pages(tenants: &[String], page_size: i32) -> Vec<Call> {
     let page = |tenant: &String| {
         let list = ListAttributionsRequest {
             tenant_id: tenant.clone(),
             start: Some(at(0)),
             end: Some(at(MESSAGES)),
-            page_size: 100,
+            page_size,
             ..Default::default()
         };
         Call::of("/sentby.v1.AttributionService/ListAttributions", &list)
