@@ -286,7 +286,9 @@ const AGE: Duration = Duration::from_secs(600);
 const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 
 /// Each guard is set here: those that hyper has by itself tonic takes away where it is not told.
-fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveLayer, Identity>>> {
+fn builder(
+    app: &Arc<App>,
+) -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveLayer, Identity>>> {
     Server::builder()
         .max_concurrent_streams(CALLS)
         .http2_max_pending_accept_reset_streams(Some(UNSEEN_RESETS))
@@ -300,7 +302,7 @@ fn builder(app: &App) -> Server<Stack<layers::EdgeLayer, Stack<observe::ObserveL
         // that has it from being read
         .initial_connection_window_size(CALLS * WINDOW)
         .layer(observe::ObserveLayer)
-        .layer(layers::EdgeLayer::new(app.places().clone()))
+        .layer(layers::EdgeLayer::new(Arc::clone(app)))
 }
 
 /// Uneven, so that the connections of replicas that started together do not all end together.

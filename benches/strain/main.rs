@@ -35,7 +35,13 @@ use stage::Stage;
 use std::{env, fs};
 
 /// Works that can be asked for by name.
-const WORKS: [&str; 5] = ["overload", "neighbours", "redis", "database", "ready"];
+const WORKS: [&str; 5] = [
+    "overload",
+    "noisy-neighbour",
+    "redis-away",
+    "postgres-back",
+    "ready-again",
+];
 
 /// What was found in one round.
 struct Round<'r> {
@@ -112,9 +118,9 @@ async fn measure(asked: &[String], rounds: u64) {
             };
             match work {
                 "overload" => overload::round(&stage, &mut round).await,
-                "neighbours" => neighbours::round(&stage, &mut round).await,
-                "redis" => redis::round(&stage, &mut round).await,
-                "database" => database::round(&mut stage, &mut round).await,
+                "noisy-neighbour" => neighbours::round(&stage, &mut round).await,
+                "redis-away" => redis::round(&stage, &mut round).await,
+                "postgres-back" => database::round(&mut stage, &mut round).await,
                 _ => ready::round(&stage, &mut round).await,
             }
             held += u64::from(round.held);

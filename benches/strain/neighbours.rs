@@ -66,7 +66,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
             }
             Noise::Loops(noise, many) => {
                 let noise = Loop::start(noise, *many as u64, Duration::from_millis(500));
-                sleep(HOW_LONG).await;
+                sleep(2 * HOW_LONG).await;
                 let written = batches(&noisy, std::slice::from_ref(first));
                 let others = arriving(&kind.others, OTHERS * most, HOW_LONG);
                 let (others, _) = tokio::join!(others, arriving(&written, 4.0, HOW_LONG));
@@ -214,10 +214,10 @@ async fn first_change(client: Client, n: u64, tenant: String) -> Result<(), Stat
     Ok(())
 }
 
-/// A watch that stays for two seconds.
+/// A watch that stays while the others are measured.
 async fn watch(client: Client, n: u64, tenant: String) -> Result<(), Status> {
     let mut watch = open_watch(&client, n, tenant).await?;
     let follow = async { while let Ok(Some(_)) = watch.message().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(2), follow).await;
+    let _ = tokio::time::timeout(4 * HOW_LONG, follow).await;
     Ok(())
 }

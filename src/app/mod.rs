@@ -197,6 +197,11 @@ impl App {
         &self.admission
     }
 
+    /// Whether a call that reads of the tenant would only wait.
+    pub fn is_behind(&self, tenant: TenantId) -> bool {
+        self.store.is_behind(tenant)
+    }
+
     pub fn places(&self) -> &Places {
         &self.places
     }

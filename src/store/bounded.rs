@@ -144,6 +144,10 @@ bounded_store! { Store
         self.store.migrate().await
     }
 
+    fn is_behind(&self, tenant: TenantId) -> bool {
+        self.turns.is_behind(tenant)
+    }
+
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
         let begun = step(self.store.begin(tenant)).await?;
         Ok(begun.map(|tx| Box::new(BoundedTx(tx)) as Box<dyn Tx>))
@@ -155,9 +159,15 @@ bounded_store! { FeedStore
         commits(tenant, after: Revision, limit: CommitLimit) -> Option<Snapshot<Vec<Commit>>>;
     }
     bounded {
-        revisions(tenants: &[TenantId]) -> Vec<TenantRevision>, read;
         hint(tenants: &[TenantId]) -> (), lookup;
         hints() -> Option<Box<dyn Hints>>, read;
+    }
+    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>> {
+        let revisions = self.store.revisions(tenants);
+        match tenants {
+            [tenant] => self.read(*tenant, revisions).await,
+            _ => read(revisions).await,
+        }
     }
 }
 
