@@ -194,7 +194,7 @@ impl Loop {
 
 /// The same for so long.
 pub async fn looping(caller: &Caller, in_flight: u64, how_long: Duration) -> Vec<Seen> {
-    let running = Loop::start(caller, in_flight, Duration::ZERO);
+    let running = Loop::start(caller, in_flight, Duration::from_millis(20));
     tokio::time::sleep(how_long).await;
     running.stop().await
 }

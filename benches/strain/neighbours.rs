@@ -25,6 +25,8 @@ const HOW_LONG: Duration = Duration::from_millis(1_500);
 /// The store is the limit, not the processors that the callers share.
 const SLOW: Duration = Duration::from_millis(2);
 
+/// As RetryInfo says.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What the others ask for, of what there is: half of their nine shares of ten.
 const OTHERS: f64 = 0.45;
 
@@ -65,7 +67,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
                 tokio::join!(noise, others).1
             }
             Noise::Loops(noise, many) => {
-                let noise = Loop::start(noise, *many as u64, Duration::from_millis(500));
+                let noise = Loop::start(noise, *many as u64, AGAIN);
                 sleep(2 * HOW_LONG).await;
                 let written = batches(&noisy, std::slice::from_ref(first));
                 let others = arriving(&kind.others, OTHERS * most, HOW_LONG);

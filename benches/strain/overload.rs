@@ -10,6 +10,8 @@ use crate::{
 use std::time::{Duration, Instant};
 
 const HOW_LONG: Duration = Duration::from_millis(1_500);
+/// In flight where the store is busy and nobody is refused.
+const BUSY: u64 = 12;
 /// Until then nobody can say whether it stays, and the server takes on more than it answers soon.
 const AT_FIRST: Duration = Duration::from_secs(3);
 /// What makes the store the limit: each piece takes so much longer on its way, there and back.
@@ -20,11 +22,15 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", wire.port);
     let server = serve(&url, "none");
     let list = Client::to(&server.address).calls(pages(&stage.tenants, 10));
-    looping(&list, 24, Duration::from_millis(500)).await; // connections are made
+    looping(&list, BUSY, Duration::from_millis(500)).await; // connections are made
     wire.set(Flow::Slow(SLOW));
-    looping(&list, 24, Duration::from_millis(300)).await;
+    looping(&list, BUSY, Duration::from_millis(300)).await;
     let begin = Instant::now();
-    let peak = rate(&looping(&list, 24, HOW_LONG).await, begin, begin + HOW_LONG);
+    let peak = rate(
+        &looping(&list, BUSY, HOW_LONG).await,
+        begin,
+        begin + HOW_LONG,
+    );
     let usual = arriving(&list, 0.8 * peak, HOW_LONG).await;
     let usual_p99 = percentile(&those(&usual, End::Answered), 99);
     eprintln!("  {peak:.0} calls/s at most; at 80 % of that p99 is {usual_p99:.0} ms");

@@ -3,10 +3,14 @@
 use super::server::{TestServer, reason, timestamp};
 use crate::{
     on_both_engines,
-    support::{TENANT, TestDb, register},
+    support::{
+        TENANT, TestDb, register,
+        wire::{Flow, Wire},
+    },
 };
 use sentby::{
     app::{admission::MAX_STREAMS, places::MAX_CALLS, watch_attributions::MAX_WATCHES},
+    config::DatabaseUrl,
     domain::TenantId,
     pb::{
         self, attribution_service_client::AttributionServiceClient,
@@ -15,6 +19,7 @@ use sentby::{
         tenant_service_client::TenantServiceClient,
     },
 };
+use sqlx::postgres::PgConnectOptions;
 use std::time::{Duration, Instant};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
@@ -242,6 +247,61 @@ async fn a_noisy_tenant_takes_no_streams_of_batches_of_others() {
         assert!(answers.message().await.expect("its end").is_none());
     }
     batch_stream(&quiet, TENANT).await.expect("a place again");
+}
+
+async fn list(channel: &Channel, tenant: TenantId) -> Result<(), Status> {
+    let list = pb::ListAttributionsRequest {
+        tenant_id: tenant.to_string(),
+        start: timestamp("2026-03-01T00:00:00Z"),
+        end: timestamp("2026-04-01T00:00:00Z"),
+        ..Default::default()
+    };
+    let mut attributions = AttributionServiceClient::new(channel.clone());
+    attributions.list_attributions(list).await.map(drop)
+}
+
+/// Where a tenant asks for more ranges than the database gives, and goes on so, what would only
+/// wait is refused; another tenant's is not, and neither is its own when that is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn walks_in_vain_are_not_begun() {
+    let Some(db) = TestDb::postgres().await else {
+        return;
+    };
+    let DatabaseUrl::Postgres(url) = &db.config.database else {
+        unreachable!("a Postgres")
+    };
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    let wire = Wire::to(options.get_port()).await;
+    let [old, new] = [options.get_port(), wire.port].map(|port| format!(":{port}/"));
+    let slow = TestDb::other(&db, url.replace(&old, &new));
+    let server = TestServer::with_tenant(&slow).await;
+    let other = TenantId(Uuid::from_u128(1));
+    register(&server.app, other).await;
+    wire.set(Flow::Slow(Duration::from_millis(50)));
+    let mut noisy = JoinSet::new();
+    for _ in 0..12 {
+        let channel = server.channel.clone();
+        noisy.spawn(async move {
+            loop {
+                if let Err(status) = list(&channel, TENANT).await {
+                    return status;
+                }
+            }
+        });
+    }
+    let refused = tokio::time::timeout(Duration::from_secs(60), noisy.join_next());
+    let refused = refused.await.expect("refused").expect("one of them");
+    gives_way(&refused.expect("no panic"), "OVERLOADED");
+    list(&server.channel, other).await.expect("not its doing");
+    noisy.shutdown().await;
+    wire.set(Flow::Pass);
+    let again = tokio::time::timeout(Duration::from_secs(60), async {
+        while let Err(status) = list(&server.channel, TENANT).await {
+            gives_way(&status, "OVERLOADED");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    again.await.expect("answered again");
 }
 
 on_both_engines! {
