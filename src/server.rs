@@ -308,14 +308,14 @@ const _: () = assert!(config::MIN_INGEST_MEMORY == grpc::MAX_INGEST_BYTES);
 type Layers = Stack<AccessLayer, Stack<layers::EdgeLayer, observe::ObserveLayer>>;
 
 /// What stands before every service.
-fn stack(app: &App, access: Arc<Access>) -> Layers {
-    let edge = layers::EdgeLayer::new(app.places().clone());
+fn stack(app: &Arc<App>, access: Arc<Access>) -> Layers {
+    let edge = layers::EdgeLayer::new(Arc::clone(app));
     let outer = Stack::new(edge, observe::ObserveLayer);
     Stack::new(AccessLayer::new(access), outer)
 }
 
 /// Each guard is set here: those that hyper has by itself tonic takes away where it is not told.
-fn builder(app: &App, access: Arc<Access>) -> Server<Stack<Layers, Identity>> {
+fn builder(app: &Arc<App>, access: Arc<Access>) -> Server<Stack<Layers, Identity>> {
     Server::builder()
         .max_concurrent_streams(CALLS)
         .http2_max_pending_accept_reset_streams(Some(UNSEEN_RESETS))

@@ -1,5 +1,6 @@
 //! How much of what callers send may be in memory at a time, and whose turn it is.
 
+use super::places::{Place, Places};
 use crate::{
     domain::TenantId,
     telemetry::meters::{meters, on_render},
@@ -16,10 +17,12 @@ use tokio::{
 
 /// How long a batch may wait for room.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Batches that may wait so, and streams that may be open. Of each up to a megabyte has come
-/// already.
+/// Batches that may wait so, and streams that send. Of each up to a megabyte has come already.
 const MAX_WAITING: usize = 24;
 pub const MAX_STREAMS: usize = 32;
+/// Streams of which nothing has come yet: nobody knows whose they are, and they hold next to
+/// nothing.
+const MAX_SILENT: usize = 512;
 
 /// The room of the whole process for batches, in bytes as they were sent.
 ///
@@ -29,7 +32,8 @@ pub const MAX_STREAMS: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Admission {
     room: Arc<Mutex<Room>>,
-    streams: Arc<Semaphore>,
+    streams: Places,
+    silent: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -60,13 +64,35 @@ pub struct Admitted {
     bytes: usize,
 }
 
-/// A place among the streams.
+/// A stream of batches.
 #[derive(Debug)]
-pub struct OpenStream(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
+pub struct OpenStream {
+    streams: Places,
+    held: Held,
+}
+
+#[derive(Debug)]
+#[allow(dead_code, reason = "held")]
+enum Held {
+    Silent(OwnedSemaphorePermit),
+    Sending(Place),
+}
 
 /// There is no room now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded;
+
+impl OpenStream {
+    /// Its first batch has begun to come: from then on it has a place among those of its tenant,
+    /// or ends.
+    pub fn sends(&mut self, tenant: Option<TenantId>) -> Result<(), Overloaded> {
+        if let Held::Silent(_) = self.held {
+            let place = self.streams.enter(tenant);
+            self.held = Held::Sending(place.map_err(|Overloaded| refused())?);
+        }
+        Ok(())
+    }
+}
 
 impl Admitted {
     /// Gives back what goes beyond so many bytes.
@@ -91,7 +117,8 @@ impl Admission {
                 free: bytes,
                 lines: VecDeque::new(),
             })),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Places::new(MAX_STREAMS),
+            silent: Arc::new(Semaphore::new(MAX_SILENT)),
         };
         let sampled = admission.clone();
         on_render(move || {
@@ -122,8 +149,11 @@ impl Admission {
 
     /// One more stream of batches.
     pub fn stream(&self) -> Result<OpenStream, Overloaded> {
-        let place = Arc::clone(&self.streams).try_acquire_owned();
-        place.map(OpenStream).map_err(|_| refused())
+        let silent = Arc::clone(&self.silent).try_acquire_owned();
+        Ok(OpenStream {
+            streams: self.streams.clone(),
+            held: Held::Silent(silent.map_err(|_| refused())?),
+        })
     }
 
     fn join(
@@ -325,6 +355,29 @@ mod tests {
         single.expect("room");
         let refused = noisy.iter().filter(|one| one.is_err()).count();
         assert_eq!(refused, 1);
+    }
+
+    #[tokio::test]
+    async fn streams_have_a_place_from_their_first_batch_on() {
+        let admission = Admission::new(1);
+        let silent: Vec<_> = (0..MAX_SILENT)
+            .map_while(|_| admission.stream().ok())
+            .collect();
+        assert_eq!(silent.len(), MAX_SILENT);
+        assert!(admission.stream().is_err());
+        let send = |mut stream: OpenStream, n| stream.sends(tenant(n)).map(|()| stream);
+        let mut silent = silent.into_iter();
+        let noisy: Vec<_> = silent.by_ref().take(100).map(|it| send(it, 1)).collect();
+        let noisy: Vec<_> = noisy.into_iter().flatten().collect();
+        assert_eq!(noisy.len(), MAX_STREAMS / 2);
+        for n in 2..12 {
+            let mut other = send(silent.next().expect("more"), n).expect("a place");
+            other.sends(tenant(1)).expect("the one that it has");
+            drop(other);
+        }
+        drop((silent, noisy));
+        assert_eq!(admission.streams.count(), 0);
+        assert_eq!(admission.silent.available_permits(), MAX_SILENT);
     }
 
     #[tokio::test]

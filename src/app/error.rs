@@ -87,7 +87,8 @@ pub enum Error {
     #[error("revision {asked} of the tenant is not here (yet); this is revision {as_of}")]
     RevisionNotReached { asked: Revision, as_of: Revision },
     #[error(
-        "{max} streams of answers are open already, which is all there may be: try again later"
+        "{max} streams of this kind are all there may be, and they are open already, or the tenant \
+         has its share of them: try again later, with fewer at a time"
     )]
     TooManyStreams { max: usize },
     #[error("{0}")]

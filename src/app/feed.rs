@@ -93,6 +93,7 @@ impl App {
         at: FeedPosition,
     ) -> Result<FeedPage> {
         // together they leave the other readers their connections
+        let _own = self.feed_turns.of(tenant).await;
         let _turn = self
             .feed_readers
             .acquire()

@@ -33,6 +33,7 @@ pub struct Capacity {
     pub watches: usize,
     pub batch_streams: usize,
     pub calls: usize,
+    pub tenant_percent: usize,
     pub connections: usize,
     pub ingest_bytes: usize,
 }
@@ -53,6 +54,7 @@ impl App {
                 watches: watch_attributions::MAX_WATCHES,
                 batch_streams: admission::MAX_STREAMS,
                 calls: places::MAX_CALLS,
+                tenant_percent: places::UNSHARED_PERCENT,
                 connections: self.limits.connections,
                 ingest_bytes: self.limits.ingest_memory,
             },

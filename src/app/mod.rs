@@ -58,7 +58,7 @@ mod windows;
 use crate::{
     cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp, time::MINUTE},
-    store::{self, Store, TenantRevision, Tx},
+    store::{self, Store, TenantRevision, Turns, Tx},
     telemetry::meters::{meters, on_render},
 };
 use admission::Admission;
@@ -109,10 +109,11 @@ pub struct App {
     decoders: Semaphore,
     /// Rung where a call leaves messages to be judged anew by somebody else.
     unsettled: Notify,
-    /// Places for streams of answers.
-    streams: Arc<Semaphore>,
-    /// Places for watches, and those for the reads of all of them.
-    watches: Arc<Semaphore>,
+    /// Places for streams of answers, and for watches.
+    streams: Places,
+    watches: Places,
+    /// Reads for watches, of one tenant and of all of them together.
+    feed_turns: Turns,
     feed_readers: Semaphore,
     newest: Arc<Newest>,
     limits: Limits,
@@ -155,8 +156,8 @@ impl App {
             scopes: Arc::clone(&scopes),
         };
         let newest = Arc::new(Newest::new(Arc::clone(&store), Arc::clone(&scopes)));
-        let streams = Arc::new(Semaphore::new(stream_attributions::MAX_STREAMS));
-        let watches = Arc::new(Semaphore::new(watch_attributions::MAX_WATCHES));
+        let streams = Places::new(stream_attributions::MAX_STREAMS);
+        let watches = Places::new(watch_attributions::MAX_WATCHES);
         sampled(&streams, &watches);
         Self {
             store,
@@ -164,7 +165,7 @@ impl App {
             scopes,
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
-            places: Places::default(),
+            places: Places::new(places::MAX_CALLS),
             directories: Directories::new(Arc::clone(&secret)),
             ledgers: Ledgers::default(),
             judgements: Judgements::default(),
@@ -175,6 +176,7 @@ impl App {
             unsettled: Notify::new(),
             streams,
             watches,
+            feed_turns: Turns::new(watch_attributions::READERS_OF_ONE),
             feed_readers: Semaphore::new(watch_attributions::READERS),
             newest,
             limits,
@@ -193,6 +195,11 @@ impl App {
 
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// Whether a call that reads of the tenant would only wait.
+    pub fn is_behind(&self, tenant: TenantId) -> bool {
+        self.store.is_behind(tenant)
     }
 
     pub fn places(&self) -> &Places {
@@ -280,15 +287,12 @@ impl App {
 }
 
 /// How many of these are taken is asked when somebody wants to know.
-fn sampled(streams: &Arc<Semaphore>, watches: &Arc<Semaphore>) {
-    let (streams, watches) = (Arc::clone(streams), Arc::clone(watches));
+fn sampled(streams: &Places, watches: &Places) {
+    let (streams, watches) = (streams.clone(), watches.clone());
     on_render(move || {
-        let taken = |of: &Semaphore, all: usize| (all - of.available_permits()) as f64;
         let feed = &meters().feed;
-        feed.streams
-            .set(taken(&streams, stream_attributions::MAX_STREAMS));
-        feed.watches
-            .set(taken(&watches, watch_attributions::MAX_WATCHES));
+        feed.streams.set(streams.count() as f64);
+        feed.watches.set(watches.count() as f64);
     });
 }
 

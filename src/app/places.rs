@@ -1,4 +1,5 @@
-//! How many calls may be in progress at a time, and which of them gives way.
+//! How many calls, and how many streams of each kind, may be in progress at a time, and which of
+//! them gives way.
 //!
 //! A call beyond what there may be is refused at once: in a queue it would only use up its
 //! caller's time. While the process is half idle everybody is let in. Above that a tenant has
@@ -15,16 +16,21 @@ use std::{
 /// Calls of the process in progress. A store that takes its time with each of them answers the
 /// last one while its caller still waits.
 pub const MAX_CALLS: usize = 512;
-/// Up to here nobody is asked for a share.
-const UNSHARED: usize = MAX_CALLS / 2;
+/// Until so many of a hundred are taken nobody is asked for a share, so one tenant never has more.
+pub const UNSHARED_PERCENT: usize = 50;
 
-#[derive(Clone, Debug, Default)]
-pub struct Places(Arc<Mutex<Taken>>);
+/// Of one kind.
+#[derive(Clone, Debug)]
+pub struct Places {
+    max: usize,
+    taken: Arc<Mutex<Taken>>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    /// `None`: of no tenant, or of one that only a look at the whole message would tell.
+    /// `None`: of no tenant, of several, or of one that only a look at the whole message would
+    /// tell.
     of: HashMap<Option<TenantId>, usize>,
 }
 
@@ -36,12 +42,25 @@ pub struct Place {
 }
 
 impl Places {
+    pub fn new(max: usize) -> Self {
+        Self {
+            max,
+            taken: Arc::default(),
+        }
+    }
+
+    /// How many are taken now.
+    pub fn count(&self) -> usize {
+        self.taken().all
+    }
+
     pub fn enter(&self, tenant: Option<TenantId>) -> Result<Place, Overloaded> {
         let mut taken = self.taken();
         let has = taken.of.get(&tenant).copied().unwrap_or_default();
         let callers = taken.of.len() + usize::from(has == 0);
-        let is_over_share = has >= (MAX_CALLS / (callers + 1)).max(1);
-        if taken.all >= MAX_CALLS || (taken.all >= UNSHARED && is_over_share) {
+        let is_over_share = has >= (self.max / (callers + 1)).max(1);
+        let is_shared = taken.all >= self.max * UNSHARED_PERCENT / 100;
+        if taken.all >= self.max || (is_shared && is_over_share) {
             return Err(Overloaded);
         }
         taken.all += 1;
@@ -54,7 +73,7 @@ impl Places {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         // nothing in here can leave it half-changed
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,21 +105,24 @@ mod tests {
 
     #[test]
     fn a_noisy_tenant_leaves_the_others_their_places() {
-        let places = Places::default();
-        let noisy = take(&places, tenant(0), 10 * MAX_CALLS);
-        assert_eq!(noisy.len(), UNSHARED);
-        // nine others with a tenth of its demand each get all that they ask for
-        let others: Vec<Vec<Place>> = (1..10).map(|n| take(&places, tenant(n), 25)).collect();
-        assert!(others.iter().all(|places| places.len() == 25));
-        assert!(
-            places.enter(tenant(0)).is_err(),
-            "it has more than its share"
-        );
+        // of the smallest kind, too: nine others with a tenth of its demand each get all that
+        // they ask for
+        for (max, each) in [(MAX_CALLS, 25), (20, 1)] {
+            let places = Places::new(max);
+            let noisy = take(&places, tenant(0), 10 * max);
+            assert_eq!(noisy.len(), max / 2);
+            let others: Vec<Vec<Place>> = (1..10).map(|n| take(&places, tenant(n), each)).collect();
+            assert!(others.iter().all(|places| places.len() == each));
+            assert!(
+                places.enter(tenant(0)).is_err(),
+                "it has more than its share"
+            );
+        }
     }
 
     #[test]
     fn there_are_no_more_than_all_of_them() {
-        let places = Places::default();
+        let places = Places::new(MAX_CALLS);
         let all: Vec<Place> = (0..10_000)
             .map_while(|n| places.enter(tenant(n)).ok())
             .collect();

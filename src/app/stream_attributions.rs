@@ -6,15 +6,17 @@
 
 use super::{
     App, Error, Result,
+    admission::Overloaded,
     coverage::RangeCoverage,
     list_attributions::{Page, Walk},
+    places::Place,
 };
 use crate::{
     domain::{Answer, Revision},
     store::PageLimit,
 };
 use std::{sync::Arc, vec};
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 /// What one statement reads: enough that its own cost is small beside that of its rows.
@@ -52,7 +54,7 @@ pub struct AnswerStream {
     /// Being read.
     next: Option<JoinHandle<Result<Page>>>,
     is_done: bool,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl App {
@@ -64,8 +66,8 @@ impl App {
         chunk_size: u32,
         token: &str,
     ) -> Result<AnswerStream> {
-        let slot = Arc::clone(&self.streams).try_acquire_owned();
-        let slot = slot.map_err(|_| Error::TooManyStreams { max: MAX_STREAMS })?;
+        let place = self.streams.enter(Some(walk.tenant));
+        let place = place.map_err(|Overloaded| Error::TooManyStreams { max: MAX_STREAMS })?;
         let page = self.page(&walk, PAGE, token).await?;
         let mut stream = AnswerStream {
             app: self,
@@ -75,7 +77,7 @@ impl App {
             page,
             next: None,
             is_done: false,
-            _slot: slot,
+            _place: place,
         };
         stream.turn();
         Ok(stream)

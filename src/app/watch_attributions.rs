@@ -6,10 +6,12 @@
 
 pub use super::feed::{FeedRefusal, RefusedPosition, Told};
 use super::{
-    App, Error, Result, at_least,
+    App, Error, Result,
+    admission::Overloaded,
+    at_least,
     feed::FeedPage,
     newest::{Seen, moved},
-    now,
+    now, places,
 };
 use crate::{
     domain::{FeedPosition, Generation, Revision, TenantId},
@@ -23,10 +25,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 /// Tenants of one watch.
 pub const MAX_TENANTS: usize = 1_000;
@@ -34,6 +33,8 @@ pub const MAX_TENANTS: usize = 1_000;
 pub const MAX_WATCHES: usize = 2_000;
 /// Reads for them at a time: they leave connections to everybody else.
 pub(super) const READERS: usize = 3;
+/// Of them for one tenant: however many watch it, the others' reads find one.
+pub(super) const READERS_OF_ONE: usize = 2;
 
 /// Where to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ pub struct Watch {
     due: VecDeque<usize>,
     /// The others, until their tenant moves on.
     quiet: FuturesUnordered<BoxFuture<'static, usize>>,
-    _slot: OwnedSemaphorePermit,
+    _place: places::Place,
 }
 
 /// One tenant of a watch.
@@ -112,8 +113,12 @@ impl fmt::Debug for Watch {
 impl App {
     /// What is wrong with a position shows here, or with the first read.
     pub async fn watch_attributions(self: Arc<Self>, asked: Asked) -> Result<Watch> {
-        let slot = Arc::clone(&self.watches).try_acquire_owned();
-        let slot = slot.map_err(|_| Error::TooManyStreams { max: MAX_WATCHES })?;
+        let of = match asked.places.as_slice() {
+            [of] => Some(of.tenant),
+            _ => None,
+        };
+        let kept = self.watches.enter(of);
+        let kept = kept.map_err(|Overloaded| Error::TooManyStreams { max: MAX_WATCHES })?;
         // before they are asked for: what is committed meanwhile is seen
         let places = asked.places.into_iter();
         let places: Vec<(Place, Seen)> = places
@@ -140,7 +145,7 @@ impl App {
             due: VecDeque::new(),
             quiet: FuturesUnordered::new(),
             readers,
-            _slot: slot,
+            _place: kept,
         })
     }
 

@@ -91,6 +91,7 @@ fn limits(of: &ServerLimits) -> BTreeMap<&'static str, i64> {
         ("calls_a_connection", of.calls_a_connection.into()),
         ("connections", of.connections.into()),
         ("ingest_bytes", of.ingest_bytes),
+        ("tenant_percent", of.tenant_percent.into()),
     ])
 }
 

@@ -88,6 +88,7 @@ fn pb_limits(of: Capacity) -> pb::ServerLimits {
         calls_a_connection: i32::try_from(MAX_CONNECTION_CALLS).unwrap_or(i32::MAX),
         connections: number(of.connections),
         ingest_bytes: long(of.ingest_bytes),
+        tenant_percent: number(of.tenant_percent),
     }
 }
 

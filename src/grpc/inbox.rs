@@ -168,7 +168,7 @@ struct Reader {
     rest: Bytes,
     admission: Admission,
     inbox: Inbox,
-    /// The place among the streams, if it is one.
+    /// Whether there is one more stream, if it is one.
     stream: Option<Result<OpenStream, Overloaded>>,
     ended: bool,
 }
@@ -213,6 +213,11 @@ impl Reader {
         }
         // what has come of it mostly tells; else it is nobody's
         let tenant = arriving::tenant(&self.rest);
+        if let Some(Ok(stream)) = &mut self.stream
+            && stream.sends(tenant).is_err()
+        {
+            return self.end(Err(status::overloaded()));
+        }
         let admitted = match self.stream {
             Some(_) => self.admission.wait(tenant, length).await,
             None => self.admission.ask(tenant, length).await,

@@ -5,11 +5,12 @@ use super::{
     deadline::Deadline,
     status,
 };
-use crate::{app::places::Places, store};
+use crate::{app::App, store};
 use http::{HeaderMap, Request, Response};
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tonic::{Status, body::Body};
@@ -20,14 +21,14 @@ use tower::{Layer, Service};
 /// reason, also those that arise before a handler sees the call.
 #[derive(Clone, Debug)]
 pub struct EdgeLayer {
-    places: Places,
+    app: Arc<App>,
     room: Room,
 }
 
 impl EdgeLayer {
-    pub fn new(places: Places) -> Self {
+    pub fn new(app: Arc<App>) -> Self {
         Self {
-            places,
+            app,
             room: Room::default(),
         }
     }
@@ -110,7 +111,12 @@ impl EdgeLayer {
             Ok(body) => body,
             Err(broken) => return Ok(broken.into_http()),
         };
-        let Ok(_place) = self.places.enter(body.tenant()) else {
+        let tenant = body.tenant();
+        let is_in_vain = |tenant| walks(parts.uri.path()) && self.app.is_behind(tenant);
+        if tenant.is_some_and(is_in_vain) {
+            return Ok(status::too_many_calls().into_http());
+        }
+        let Ok(_place) = self.app.places().enter(tenant) else {
             return Ok(status::too_many_calls().into_http());
         };
         let request = Request::from_parts(parts, Body::new(body));
@@ -124,6 +130,25 @@ impl EdgeLayer {
 /// and its caller may wait for its head before it sends anything.
 fn is_counted(path: &str) -> bool {
     path.starts_with("/sentby.") && !path.ends_with("/StreamAuditBatches")
+}
+
+/// A call that reads for itself alone, and much: where others wait for that already, it would be
+/// answered late. Lookups are read together, and writes of a tenant are written together.
+fn walks(path: &str) -> bool {
+    const WALKS: [&str; 9] = [
+        "ListAttributions",
+        "StreamAttributions",
+        "SummarizeAgents",
+        "ExplainAttribution",
+        "GetCoverage",
+        "ListFindings",
+        "ListMailboxes",
+        "ListAuditBatches",
+        "ListQuarantinedRecords",
+    ];
+    path.rsplit('/')
+        .next()
+        .is_some_and(|method| WALKS.contains(&method))
 }
 
 /// The status of an answer that is nothing but an error, if tonic made it.

@@ -212,8 +212,8 @@ pub(super) fn reader_too_slow(what_to_do: &str) -> Status {
 pub(super) fn overloaded() -> Status {
     Builder::new(ErrorReason::Overloaded).retry().status(
         Code::ResourceExhausted,
-        "the server has as many batches in memory as it may: nothing of this one was stored, \
-         send it again a little later",
+        "the server has as many batches in memory, or streams of them open, as it may, or the \
+         tenant has its share of them: nothing of this one was stored, send it again a little later",
     )
 }
 

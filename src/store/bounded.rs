@@ -15,6 +15,7 @@ use super::{
     TenantRevision, Tx, deadline,
     ledger::SideSeen,
     privacy::{Counts, Outdated},
+    turns::Turns,
 };
 use crate::domain::{
     AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Commit, Identity, Lag, Lesson, Mailbox,
@@ -30,13 +31,10 @@ use bytes::Bytes;
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout_at,
-};
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
 /// A read, with the wait for a connection.
@@ -61,7 +59,7 @@ impl Bounded {
     pub(super) fn new(store: impl Store + 'static) -> Self {
         Self {
             store: Arc::new(store),
-            turns: Turns::default(),
+            turns: Turns::new(READS),
         }
     }
 
@@ -88,47 +86,6 @@ async fn within<T>(longest: Duration, work: impl Future<Output = Result<T>> + Se
 async fn step<T>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let done = tokio::time::timeout(STEP, work).await;
     done.unwrap_or_else(|_| Err(StoreError::timed_out()))
-}
-
-/// Of tenants that read now.
-#[derive(Debug, Default)]
-struct Turns(Mutex<HashMap<TenantId, Arc<Semaphore>>>);
-
-struct Turn<'t> {
-    turns: &'t Turns,
-    tenant: TenantId,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Turns {
-    async fn of(&self, tenant: TenantId) -> Turn<'_> {
-        let mut turn = Turn {
-            turns: self,
-            tenant,
-            permit: None,
-        };
-        let of_tenant = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Semaphore::new(READS));
-            Arc::clone(all.entry(tenant).or_insert_with(new))
-        };
-        turn.permit = of_tenant.acquire_owned().await.ok();
-        turn
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        drop(self.permit.take());
-        let mut all = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // others hold it where they read or wait
-        if all
-            .get(&self.tenant)
-            .is_some_and(|of| Arc::strong_count(of) == 1)
-        {
-            all.remove(&self.tenant);
-        }
-    }
 }
 
 /// Methods of a trait by how they are bounded; what is particular is written out.
@@ -187,6 +144,10 @@ bounded_store! { Store
         self.store.migrate().await
     }
 
+    fn is_behind(&self, tenant: TenantId) -> bool {
+        self.turns.is_behind(tenant)
+    }
+
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
         let begun = step(self.store.begin(tenant)).await?;
         Ok(begun.map(|tx| Box::new(BoundedTx(tx)) as Box<dyn Tx>))
@@ -198,9 +159,15 @@ bounded_store! { FeedStore
         commits(tenant, after: Revision, limit: CommitLimit) -> Option<Snapshot<Vec<Commit>>>;
     }
     bounded {
-        revisions(tenants: &[TenantId]) -> Vec<TenantRevision>, read;
         hint(tenants: &[TenantId]) -> (), lookup;
         hints() -> Option<Box<dyn Hints>>, read;
+    }
+    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>> {
+        let revisions = self.store.revisions(tenants);
+        match tenants {
+            [tenant] => self.read(*tenant, revisions).await,
+            _ => read(revisions).await,
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `check.rs` | what of the database is not as it must be |
 //! | `examine.rs` | what a server needs of its database, looked at one by one |
 //! | `bounded.rs`, `deadline.rs` | every call ends in time |
+//! | `turns.rs` | so many of one tenant at a time |
 //! | `error.rs` | which database errors mean what |
 //! | `reach.rs` | whether the database is reached, known without asking |
 
@@ -37,6 +38,7 @@ mod rows;
 mod sql;
 mod sqlite;
 mod summary;
+mod turns;
 
 use crate::domain::{
     AdminChange, Answer, AuditBatch, BatchId, ChangeKind, Generation, Identity, Lesson, Mailbox,
@@ -60,6 +62,7 @@ use std::{
     sync::Arc,
 };
 pub use summary::SummaryStore;
+pub use turns::Turns;
 use uuid::Uuid;
 
 /// The schema versions (numbers of the newest migration) that this program can work with.
@@ -197,6 +200,12 @@ pub trait Store:
         after: Option<RangePosition>,
         limit: PageLimit,
     ) -> Result<RangePage>;
+
+    /// Whether for some time more is read of this tenant than it gets: what comes now would only
+    /// wait.
+    fn is_behind(&self, _tenant: TenantId) -> bool {
+        false
+    }
 
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.

@@ -3,20 +3,27 @@
 use super::server::{TestServer, reason, timestamp};
 use crate::{
     on_both_engines,
-    support::{TENANT, TestDb, register},
+    support::{
+        TENANT, TestDb, register,
+        wire::{Flow, Wire},
+    },
 };
 use sentby::{
-    app::places::MAX_CALLS,
+    app::{admission::MAX_STREAMS, places::MAX_CALLS, watch_attributions::MAX_WATCHES},
+    config::DatabaseUrl,
     domain::TenantId,
     pb::{
-        self, stream_audit_batches_response::Result as Outcome,
+        self, attribution_service_client::AttributionServiceClient,
+        ingest_service_client::IngestServiceClient,
+        stream_audit_batches_response::Result as Outcome,
         tenant_service_client::TenantServiceClient,
     },
 };
+use sqlx::postgres::PgConnectOptions;
 use std::time::{Duration, Instant};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, transport::Channel};
+use tonic::{Code, Request, Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -97,6 +104,206 @@ async fn a_noisy_tenant_takes_no_places_of_others() {
     assert_eq!(db.number(stored, TENANT).await, done as i64);
 }
 
+#[track_caller]
+fn gives_way(status: &Status, why: &str) {
+    assert_eq!(reason(status), (Code::ResourceExhausted, why.into()));
+    assert!(status.get_details_retry_info().is_some(), "{status:?}");
+}
+
+/// Calls of one connection at a time.
+const A_CONNECTION: usize = 190;
+
+async fn connect(server: &TestServer) -> Channel {
+    let channel = Channel::from_shared(format!("http://{}", server.address)).expect("a URI");
+    channel.connect().await.expect("connected")
+}
+
+/// A watch that stays.
+async fn watch(
+    channel: &Channel,
+    tenant: TenantId,
+) -> Result<Streaming<pb::WatchAttributionsResponse>, Status> {
+    let position = pb::WatchPosition {
+        tenant_id: tenant.to_string(),
+        ..Default::default()
+    };
+    let watch = pb::WatchAttributionsRequest {
+        positions: vec![position],
+        follow: true,
+        ..Default::default()
+    };
+    let opened = AttributionServiceClient::new(channel.clone())
+        .watch_attributions(watch)
+        .await;
+    Ok(opened?.into_inner())
+}
+
+/// A tenant that opens watches without end has half of what there may be; whoever else wants to
+/// watch is let in, and told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_noisy_tenant_takes_no_watches_of_others() {
+    let db = TestDb::sqlite().await;
+    let server = TestServer::with_tenant(&db).await;
+    let mut noisy = JoinSet::new();
+    for _ in 0..MAX_WATCHES / 2 / A_CONNECTION + 2 {
+        let channel = connect(&server).await;
+        // one after the other: all at once would be too many calls
+        noisy.spawn(async move {
+            let mut opened = Vec::new();
+            for _ in 0..A_CONNECTION {
+                opened.push(watch(&channel, TENANT).await);
+            }
+            opened
+        });
+    }
+    let opened = noisy.join_all().await.into_iter().flatten();
+    let (open, refused): (Vec<_>, Vec<_>) = opened.partition(Result::is_ok);
+    assert_eq!(open.len(), MAX_WATCHES / 2);
+    for refused in refused {
+        gives_way(&refused.expect_err("refused"), "TOO_MANY_STREAMS");
+    }
+    for n in 1..=100 {
+        let tenant = TenantId(Uuid::from_u128(n));
+        register(&server.app, tenant).await;
+        let mut watch = watch(&server.channel, tenant).await.expect("a place");
+        let first = watch.message().await.expect("no error");
+        assert!(!first.expect("the position").resume_token.is_empty());
+    }
+    // one that leaves makes room, as soon as the server knows
+    drop(open);
+    let again = tokio::time::timeout(Duration::from_secs(60), async {
+        while watch(&server.channel, TENANT).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    again.await.expect("a place");
+}
+
+/// A stream of batches and its first answer. Its sender keeps it open.
+type BatchStream = (
+    mpsc::Sender<pb::StreamAuditBatchesRequest>,
+    Streaming<pb::StreamAuditBatchesResponse>,
+);
+
+async fn batch_stream(channel: &Channel, tenant: TenantId) -> Result<BatchStream, Status> {
+    let (sender, batches) = mpsc::channel(1);
+    let batch = pb::IngestAuditBatchRequest {
+        tenant_id: tenant.to_string(),
+        content: "[]".into(),
+        ..Default::default()
+    };
+    let message = pb::StreamAuditBatchesRequest {
+        sequence: 7,
+        batch: Some(batch),
+    };
+    sender.send(message).await.expect("room");
+    let opened = IngestServiceClient::new(channel.clone())
+        .stream_audit_batches(ReceiverStream::new(batches))
+        .await;
+    let mut answers = opened?.into_inner();
+    let answer = answers.message().await?.expect("an answer");
+    assert!(
+        matches!(answer.result, Some(Outcome::Response(_))),
+        "{answer:?}"
+    );
+    Ok((sender, answers))
+}
+
+/// The same of streams of batches; one that sends nothing takes no place of those that do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_noisy_tenant_takes_no_streams_of_batches_of_others() {
+    let db = TestDb::sqlite().await;
+    let server = TestServer::with_tenant(&db).await;
+    let mut silent = Vec::new();
+    let quiet = connect(&server).await;
+    for _ in 0..2 * MAX_STREAMS {
+        let (sender, batches) = mpsc::channel::<pb::StreamAuditBatchesRequest>(1);
+        let opened = IngestServiceClient::new(quiet.clone())
+            .stream_audit_batches(ReceiverStream::new(batches))
+            .await;
+        silent.push((sender, opened.expect("opened")));
+    }
+    let mut noisy = JoinSet::new();
+    for _ in 0..5 * MAX_STREAMS {
+        let channel = server.channel.clone();
+        noisy.spawn(async move { batch_stream(&channel, TENANT).await });
+    }
+    let (open, refused): (Vec<_>, Vec<_>) =
+        noisy.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!(open.len(), MAX_STREAMS / 2);
+    for refused in refused {
+        gives_way(&refused.expect_err("refused"), "OVERLOADED");
+    }
+    let mut others = Vec::new();
+    for n in 1..=10 {
+        let tenant = TenantId(Uuid::from_u128(n));
+        register(&server.app, tenant).await;
+        others.push(batch_stream(&quiet, tenant).await.expect("a place"));
+    }
+    // those that were let in go on
+    for stream in open {
+        let (sender, mut answers) = stream.expect("open");
+        drop(sender);
+        assert!(answers.message().await.expect("its end").is_none());
+    }
+    batch_stream(&quiet, TENANT).await.expect("a place again");
+}
+
+async fn list(channel: &Channel, tenant: TenantId) -> Result<(), Status> {
+    let list = pb::ListAttributionsRequest {
+        tenant_id: tenant.to_string(),
+        start: timestamp("2026-03-01T00:00:00Z"),
+        end: timestamp("2026-04-01T00:00:00Z"),
+        ..Default::default()
+    };
+    let mut attributions = AttributionServiceClient::new(channel.clone());
+    attributions.list_attributions(list).await.map(drop)
+}
+
+/// Where a tenant asks for more ranges than the database gives, and goes on so, what would only
+/// wait is refused; another tenant's is not, and neither is its own when that is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn walks_in_vain_are_not_begun() {
+    let Some(db) = TestDb::postgres().await else {
+        return;
+    };
+    let DatabaseUrl::Postgres(url) = &db.config.database else {
+        unreachable!("a Postgres")
+    };
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    let wire = Wire::to(options.get_port()).await;
+    let [old, new] = [options.get_port(), wire.port].map(|port| format!(":{port}/"));
+    let slow = TestDb::other(&db, url.replace(&old, &new));
+    let server = TestServer::with_tenant(&slow).await;
+    let other = TenantId(Uuid::from_u128(1));
+    register(&server.app, other).await;
+    wire.set(Flow::Slow(Duration::from_millis(50)));
+    let mut noisy = JoinSet::new();
+    for _ in 0..12 {
+        let channel = server.channel.clone();
+        noisy.spawn(async move {
+            loop {
+                if let Err(status) = list(&channel, TENANT).await {
+                    return status;
+                }
+            }
+        });
+    }
+    let refused = tokio::time::timeout(Duration::from_secs(60), noisy.join_next());
+    let refused = refused.await.expect("refused").expect("one of them");
+    gives_way(&refused.expect("no panic"), "OVERLOADED");
+    list(&server.channel, other).await.expect("not its doing");
+    noisy.shutdown().await;
+    wire.set(Flow::Pass);
+    let again = tokio::time::timeout(Duration::from_secs(60), async {
+        while let Err(status) = list(&server.channel, TENANT).await {
+            gives_way(&status, "OVERLOADED");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    again.await.expect("answered again");
+}
+
 on_both_engines! {
     /// A stream ends when its caller's time does; what was done until then is answered.
     async fn a_stream_ends_in_time(db: TestDb) {
@@ -165,6 +372,7 @@ on_both_engines! {
         assert_eq!((limits.batch_bytes, limits.batch_records), (16 << 20, 10_000));
         assert_eq!((limits.message_bytes, limits.lookup_ids, limits.page_rows), (4 << 20, 1_000, 1_000));
         assert_eq!((limits.connections, limits.ingest_bytes), (1_000, 32 << 20));
+        assert_eq!((limits.watches, limits.batch_streams, limits.tenant_percent), (2_000, 32, 50));
         let told: Vec<&str> = info.settings.iter().map(|setting| setting.name.as_str()).collect();
         let known: Vec<&str> = sentby::config::SETTINGS.iter().map(|setting| setting.key).collect();
         assert_eq!(told, known);

@@ -20,6 +20,9 @@ use std::time::Duration;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt as _;
 
+/// A tenant that is alone has half of what there may be.
+const OF_ONE_TENANT: usize = MAX_STREAMS / 2;
+
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -332,13 +335,18 @@ on_both_engines! {
                     streams.push(stream);
                 }
                 Err(status) => {
-                    assert!(n >= MAX_STREAMS, "{n}: {status}");
+                    assert!(n >= OF_ONE_TENANT, "{n}: {status}");
                     assert_eq!(reason(&status), (Code::ResourceExhausted, "TOO_MANY_STREAMS".into()));
                     assert!(status.get_details_retry_info().is_some());
                 }
             }
         }
-        assert_eq!(streams.len(), MAX_STREAMS);
+        assert_eq!(streams.len(), OF_ONE_TENANT);
+        // another tenant has a place: this is no matter of who came first
+        let mut other = client(&program.url).await;
+        let asked = Asked { tenant_id: OTHER_TENANT.to_string(), ..march() };
+        let refused = other.stream_attributions(asked).await.expect_err("not registered");
+        assert_eq!(reason(&refused), (Code::NotFound, "TENANT_NOT_FOUND".into()));
         assert_nothing_is_held(&db).await;
 
         // a reader that leaves makes room, and one that comes back to it reads to the end

@@ -1,0 +1,121 @@
+//! Redis is dead, or frozen: as if there were none, and not worse. And back.
+
+use crate::{
+    Bound, Round,
+    calls::{Caller, Client, End, Loop, Seen, arriving, failed, looping, percentile, rate, those},
+    stage::{Stage, batches, lookups, serve},
+    support::{process::Server, redis::Redis},
+};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const HOW_LONG: Duration = Duration::from_millis(1_500);
+
+/// A server, and what is asked of it.
+struct Side {
+    _server: Server,
+    get: Caller,
+    /// Of few messages: each is asked for again at once.
+    few: Caller,
+    ingest: Caller,
+}
+
+impl Side {
+    fn start(stage: &Stage, cache: &str) -> Self {
+        let server = serve(&stage.postgres.url(), cache);
+        let client = Client::to(&server.address);
+        Self {
+            few: client.calls(lookups(&stage.tenants)[..20].to_vec()),
+            get: client.calls(lookups(&stage.tenants)),
+            ingest: batches(&client, &stage.tenants),
+            _server: server,
+        }
+    }
+
+    async fn lookups(&self, rate: f64) -> Vec<Seen> {
+        arriving(&self.get, rate, HOW_LONG).await
+    }
+
+    /// One batch after the other, of two callers.
+    async fn batches(&self) -> Vec<Seen> {
+        looping(&self.ingest, 2, HOW_LONG / 2).await
+    }
+}
+
+pub async fn round(stage: &Stage, round: &mut Round<'_>) {
+    let mut redis = Redis::start().await.expect("a Redis");
+    let (none, with) = (Side::start(stage, "none"), Side::start(stage, &redis.url()));
+    let begin = Instant::now();
+    let most = rate(
+        &looping(&none.get, 32, HOW_LONG).await,
+        begin,
+        begin + HOW_LONG,
+    );
+    looping(&with.get, 32, HOW_LONG).await;
+    for state in ["killed", "frozen"] {
+        let (before, writes_before) = (with.lookups(0.3 * most).await, with.batches().await);
+        match state {
+            "killed" => redis.kill(),
+            _ => redis.freeze(),
+        }
+        let lost = with.lookups(0.3 * most).await;
+        let without = none.lookups(0.3 * most).await;
+        let writes = with.batches().await;
+        let writes_without = none.batches().await;
+        let p99 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 99);
+        let p50 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 50);
+        round.is(
+            &format!("Redis {state}: p99 of lookups, against no cache"),
+            Bound::AtMost(2.0),
+            "x",
+            p99(&lost) / p99(&without),
+            &[
+                ("p99, ms", p99(&lost)),
+                ("no cache, ms", p99(&without)),
+                ("before, ms", p99(&before)),
+                ("calls/s", 0.3 * most),
+            ],
+        );
+        let errors = [&lost, &writes].map(|seen| failed(seen) + those(seen, End::Refused).len());
+        round.is(
+            &format!("Redis {state}: calls that fail"),
+            Bound::AtMost(0.0),
+            "",
+            errors.iter().sum::<usize>() as f64,
+            &[],
+        );
+        round.is(
+            &format!("Redis {state}: p50 of batches, against no cache"),
+            Bound::AtMost(1.05),
+            "x",
+            p50(&writes) / p50(&writes_without),
+            &[
+                ("p50, ms", p50(&writes)),
+                ("no cache, ms", p50(&writes_without)),
+                ("before, ms", p50(&writes_before)),
+            ],
+        );
+        let asking = Loop::start(&with.few, 8, Duration::ZERO);
+        match state {
+            "killed" => redis.restart().await,
+            _ => redis.thaw(),
+        }
+        let hit = first_hit(&redis).await;
+        asking.stop().await;
+        round.is(
+            &format!("Redis {state}, and back: until the first hit"),
+            Bound::AtMost(2.0),
+            " s",
+            hit.as_secs_f64(),
+            &[],
+        );
+    }
+}
+
+async fn first_hit(redis: &Redis) -> Duration {
+    let (begin, hits) = (Instant::now(), redis.hits().await);
+    while redis.hits().await == hits && begin.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(10)).await;
+    }
+    begin.elapsed()
+}

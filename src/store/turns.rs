@@ -1,0 +1,230 @@
+//! So many of one tenant at a time; the others of it wait, and stand in nobody else's way.
+//!
+//! Who waits is counted: where more wait than can be done, and that does not pass, whoever comes
+//! would only wait for an answer that comes too late.
+
+use crate::domain::TenantId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+/// Of what can be done at a time so many times as much may be asked for: what waits then is
+/// answered after two others.
+const CROWD: usize = 3;
+/// A crowd that is gone by then does not matter: everybody may ask for much at once.
+const PASSES: Duration = Duration::from_secs(1);
+/// For so long there is none before it is gone.
+const LULL: Duration = Duration::from_millis(500);
+
+/// Of tenants that are at work now.
+#[derive(Debug)]
+pub struct Turns {
+    each: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    all: Crowd,
+    of: HashMap<TenantId, (Arc<Semaphore>, Crowd)>,
+}
+
+/// Held while the work is waited for, and goes on.
+#[derive(Debug)]
+pub struct Turn<'t> {
+    turns: &'t Turns,
+    tenant: TenantId,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Those who wait or work.
+#[derive(Debug)]
+struct Crowd {
+    count: usize,
+    /// So many are one.
+    many: usize,
+    /// When it began, and was last seen.
+    seen: Option<(Instant, Instant)>,
+}
+
+impl Turns {
+    /// `each`: how many a tenant has at a time, half of all there are.
+    pub fn new(each: usize) -> Self {
+        let taken = Taken {
+            all: Crowd::of(2 * each * CROWD),
+            of: HashMap::new(),
+        };
+        Self {
+            each,
+            taken: Mutex::new(taken),
+        }
+    }
+
+    pub async fn of(&self, tenant: TenantId) -> Turn<'_> {
+        let mut turn = Turn {
+            turns: self,
+            tenant,
+            permit: None,
+        };
+        let of_tenant = self.taken().join(tenant, self.each, Instant::now());
+        turn.permit = of_tenant.acquire_owned().await.ok();
+        turn
+    }
+
+    /// Whether for some time more was asked for than can be done, and the tenant has its part in
+    /// that.
+    pub fn is_behind(&self, tenant: TenantId) -> bool {
+        self.taken().is_behind(tenant, Instant::now())
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // nothing in here can leave it half-changed
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn join(&mut self, tenant: TenantId, each: usize, now: Instant) -> Arc<Semaphore> {
+        self.all.join(now);
+        let new = || (Arc::new(Semaphore::new(each)), Crowd::of(each * CROWD));
+        let (turns, crowd) = self.of.entry(tenant).or_insert_with(new);
+        crowd.join(now);
+        Arc::clone(turns)
+    }
+
+    fn leave(&mut self, tenant: TenantId, now: Instant) {
+        self.all.leave(now);
+        if let Some((_, crowd)) = self.of.get_mut(&tenant) {
+            crowd.leave(now);
+            if crowd.count == 0 {
+                self.of.remove(&tenant);
+            }
+        }
+    }
+
+    fn is_behind(&self, tenant: TenantId, now: Instant) -> bool {
+        let share = (self.all.many / self.of.len().max(1)).max(1);
+        self.of.get(&tenant).is_some_and(|(_, crowd)| {
+            crowd.stays(now) || (self.all.stays(now) && crowd.count >= share)
+        })
+    }
+}
+
+impl Crowd {
+    fn of(many: usize) -> Self {
+        Self {
+            count: 0,
+            many,
+            seen: None,
+        }
+    }
+
+    fn join(&mut self, now: Instant) {
+        self.count += 1;
+        if self.count == self.many {
+            let goes_on = self.seen.filter(|(_, last)| now - *last <= LULL);
+            self.seen = Some((goes_on.map_or(now, |(began, _)| began), now));
+        }
+    }
+
+    fn leave(&mut self, now: Instant) {
+        if let Some((_, last)) = self.seen.as_mut().filter(|_| self.count >= self.many) {
+            *last = now;
+        }
+        self.count -= 1;
+    }
+
+    fn stays(&self, now: Instant) -> bool {
+        let began = self.seen.map(|(began, _)| began);
+        self.count >= self.many && began.is_some_and(|began| now - began >= PASSES)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.turns.taken().leave(self.tenant, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{future::join_all, poll};
+    use uuid::Uuid;
+
+    fn tenant(n: u128) -> TenantId {
+        TenantId(Uuid::from_u128(n))
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_keeps_no_other_waiting() {
+        let turns = Turns::new(2);
+        let held = (turns.of(tenant(1)).await, turns.of(tenant(1)).await);
+        let waiting: Vec<_> = (0..100).map(|_| Box::pin(turns.of(tenant(1)))).collect();
+        let mut waiting = join_all(waiting);
+        assert!(poll!(&mut waiting).is_pending());
+        drop(turns.of(tenant(2)).await);
+        drop((held, waiting));
+        let taken = turns.taken();
+        assert!(
+            taken.of.is_empty() && taken.all.count == 0,
+            "nothing is kept"
+        );
+    }
+
+    #[test]
+    fn a_crowd_that_stays_is_behind_and_one_that_passes_is_not() {
+        let turns = Turns::new(2);
+        let mut taken = turns.taken();
+        let mut now = Instant::now();
+        for _ in 0..2 * CROWD {
+            taken.join(tenant(1), 2, now);
+        }
+        assert!(!taken.is_behind(tenant(1), now), "it has only come");
+        // one after the other has its turn, and another one comes
+        for _ in 0..10 {
+            assert!(!taken.is_behind(tenant(1), now));
+            now += PASSES / 10;
+            taken.leave(tenant(1), now);
+            taken.join(tenant(1), 2, now + LULL / 10);
+        }
+        assert!(taken.is_behind(tenant(1), now));
+        let other = tenant(2);
+        assert!(!taken.is_behind(other, now), "it has no part in it");
+        taken.join(other, 2, now);
+        assert!(!taken.is_behind(other, now));
+        // where only one less waits there is room for one
+        taken.leave(tenant(1), now);
+        assert!(!taken.is_behind(tenant(1), now));
+        taken.join(tenant(1), 2, now);
+        assert!(taken.is_behind(tenant(1), now));
+        // and the next one begins anew
+        taken.leave(tenant(1), now);
+        now += 2 * LULL;
+        taken.join(tenant(1), 2, now);
+        assert!(!taken.is_behind(tenant(1), now + PASSES / 2));
+        assert!(
+            taken.is_behind(tenant(1), now + PASSES),
+            "also if nothing moves"
+        );
+    }
+
+    #[test]
+    fn many_tenants_are_behind_together() {
+        let turns = Turns::new(2);
+        let (mut taken, now) = (turns.taken(), Instant::now());
+        for n in 0..2 * 2 * CROWD as u128 {
+            taken.join(tenant(n), 2, now);
+        }
+        assert!(!taken.is_behind(tenant(1), now));
+        assert!(taken.is_behind(tenant(1), now + PASSES), "it has its share");
+        assert!(!taken.is_behind(tenant(100), now + PASSES));
+    }
+}
