@@ -217,12 +217,12 @@ pub fn rate(seen: &[Seen], from: Instant, until: Instant) -> f64 {
     seen.iter().filter(is_in).count() as f64 / (until - from).as_secs_f64()
 }
 
-/// Milliseconds, of so many of a hundred; 0 of none.
+/// Milliseconds, of so many of a hundred. Of none there is none: no goal is held by that.
 pub fn percentile(times: &[Duration], percent: usize) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
 /// Bytes as they are.

@@ -74,7 +74,9 @@ impl Round<'_> {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
-        self.figures.push((name, value));
+        if value.is_finite() {
+            self.figures.push((name, value));
+        }
     }
 }
 

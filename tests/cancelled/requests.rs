@@ -326,8 +326,8 @@ async fn write(stage: &Stage, method: &str, tenant: usize, random: &mut Random) 
         }
         .encode_to_vec(),
         "DeleteTenant" => {
-            let id = stage.fresh(random, name).await.to_string();
-            of_tenant!(DeleteTenantRequest, id)
+            let tenant_id = stage.fresh(random, name).await.to_string();
+            pb::DeleteTenantRequest { tenant_id }.encode_to_vec()
         }
         // two, of which one must not be without the other
         "PutMailboxes" => pb::PutMailboxesRequest {
