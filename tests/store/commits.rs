@@ -12,7 +12,7 @@ use sentby::{
 
 /// From now on a transaction that adds the message `Bad@x` can do all it wants, but not commit.
 async fn refuse_commits(db: &TestDb) {
-    let statements: &[&str] = match &db.config.database {
+    let statements: &[&'static str] = match &db.config.database {
         DatabaseUrl::Sqlite(_) => &[
             "CREATE TABLE nobody (id INTEGER PRIMARY KEY)",
             "CREATE TABLE asks (id INTEGER REFERENCES nobody DEFERRABLE INITIALLY DEFERRED)",
@@ -27,7 +27,7 @@ async fn refuse_commits(db: &TestDb) {
              EXECUTE FUNCTION refuse()",
         ],
     };
-    for statement in statements {
+    for &statement in statements {
         db.execute(statement).await;
     }
 }
