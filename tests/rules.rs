@@ -6,6 +6,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Every room of `src/`, and what it may use of the others. Dependencies point one way.
@@ -308,5 +309,71 @@ fn claims_are_what_the_ledger_holds() {
             failed => format!(", failed {failed}"),
         };
         assert_eq!(claim, format!("{sum} of {wanted}{failed}"), "{row}");
+    }
+}
+
+/// Where the test of a seeded bug stands: the file, and the function in it. `suite`: `--lib`, or
+/// `--test` with its name.
+fn place_of_test(root: &Path, suite: &[&str], name: &str) -> (PathBuf, String) {
+    let mut parts: Vec<&str> = name.split("::").collect();
+    parts.pop_if(|last| ["sqlite", "postgres"].contains(last));
+    let function = parts.pop().expect("a name").to_owned();
+    parts.pop_if(|last| *last == "tests");
+    let file = parts.join("/") + ".rs";
+    let folder = match suite {
+        ["--lib"] => root.join("src"),
+        ["--test", suite] => root.join("tests").join(suite),
+        _ => panic!("{suite:?} is no suite"),
+    };
+    (folder.join(file), function)
+}
+
+/// Each bug of `tests/bugs` can still be made, and who has to catch it is there; that it does,
+/// `tests/bugs/run` tries.
+#[test]
+fn seeded_bugs_do_not_rot() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = fs::read_dir(root.join("tests/bugs")).expect("a folder");
+    let files = folder.map(|entry| entry.expect("an entry").path());
+    let patches: BTreeSet<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|ext| ext == "patch"))
+        .collect();
+    assert!(patches.len() >= 30, "{}", patches.len());
+    let has_git = Command::new("git").arg("--version").output().is_ok();
+    if !has_git {
+        eprintln!("SKIPPED: whether the bugs of tests/bugs apply; git is not there");
+    }
+    for (n, path) in patches.iter().enumerate() {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(
+            name.starts_with(&format!("{:02}-", n + 1)),
+            "{name}: its number"
+        );
+        let text = fs::read_to_string(path).expect("a file");
+        let head = |what: &str| {
+            let told = text.lines().find_map(|line| line.strip_prefix(what));
+            told.unwrap_or_else(|| panic!("{name}: no line begins with {what:?}"))
+        };
+        head("# hurts: ");
+        let caught_by: Vec<&str> = head("# caught-by: ").split(' ').collect();
+        let (test, suite) = caught_by.split_last().expect("a test");
+        let (file, function) = place_of_test(root, suite, test);
+        let there = fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            there.contains(&format!("fn {function}(")),
+            "{name}: there is no {test}"
+        );
+        if !has_git {
+            continue;
+        }
+        let applied = Command::new("git")
+            .args(["apply", "--check"])
+            .arg(path)
+            .current_dir(root)
+            .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root))
+            .output()
+            .expect("git");
+        let why = String::from_utf8_lossy(&applied.stderr);
+        assert!(applied.status.success(), "{name} does not apply: {why}");
     }
 }

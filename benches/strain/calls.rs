@@ -222,7 +222,9 @@ pub fn percentile(times: &[Duration], percent: usize) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+    sorted
+        .get(at)
+        .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
 /// Bytes as they are.

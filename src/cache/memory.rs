@@ -91,4 +91,22 @@ mod tests {
         assert!(cache.get(&scope(2, 1), key).is_none());
         assert!(cache.get(&scope(1, 2), key).is_none(), "another life");
     }
+
+    #[test]
+    fn nothing_is_remembered_for_a_moment_only() {
+        let (tenant, key) = (TenantId(Uuid::nil()), MessageKey(Uuid::nil()));
+        let lasts = |value: &Cached| {
+            let key = (tenant, Generation(1), key);
+            let created = Ttl.expire_after_create(&key, value, Instant::now());
+            let updated = Ttl.expire_after_update(&key, value, Instant::now(), created);
+            assert_eq!(created, updated);
+            created.expect("it ends")
+        };
+        let nothing = Cached {
+            as_of: Revision(1),
+            answer: None,
+        };
+        assert!(lasts(&nothing) <= super::super::redis::ABSENT);
+        assert_eq!(lasts(&super::super::sealed::tests::cached(1, 1)), FOUND);
+    }
 }

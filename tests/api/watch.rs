@@ -372,6 +372,31 @@ on_both_engines! {
         assert_eq!(reason(&status), (Code::FailedPrecondition, "FEED_GENERATION_CHANGED".into()));
     }
 
+    /// The register says that the mailbox is a person's own: his mail leaves every copy, and comes
+    /// back when it was a mistake.
+    async fn what_becomes_private_leaves_the_copy(db: TestDb) {
+        let server = TestServer::with_tenant(&db).await;
+        make_shared(&server, pb::MailboxKind::Shared).await;
+        let own = Record::plain(900, SUPPORT, "own@x", "2026-03-01T08:00:00");
+        server.post(blob(&[own])).await.expect("ingested");
+        server.post(messages(0..1)).await.expect("ingested");
+        let mut copy = Copy::default();
+        catch_up(&server, &mut copy).await;
+        assert_eq!(copy.rows.len(), 2);
+        for (kind, told, left) in [
+            (pb::MailboxKind::User, ChangeKind::Erased, 1),
+            (pb::MailboxKind::Shared, ChangeKind::Created, 2),
+        ] {
+            make_shared(&server, kind).await;
+            let responses = all(&server, once(behind(&copy.token))).await.expect("told");
+            let changes = responses.iter().flat_map(|response| &response.changes);
+            assert!(changes.map(|change| change.kind()).any(|kind| kind == told), "{told:?}");
+            responses.into_iter().for_each(|response| copy.take(response));
+            assert_eq!(copy.rows.len(), left);
+            copy.assert_is(listed(&server).await.0);
+        }
+    }
+
     /// Private mail is nobody's business; and what is listed no more is told as that, and
     /// nothing else of it.
     async fn only_what_is_listed_is_told(db: TestDb) {

@@ -14,7 +14,7 @@ use sentby::{
         register_tenant::Registration,
     },
     config::DatabaseUrl,
-    domain::{MessageId, Receipt, Revision},
+    domain::{MessageId, Receipt, Revision, Tenant},
     store::StoreError,
 };
 use std::{
@@ -250,6 +250,29 @@ on_both_engines! {
             }
         }
         assert_eq!(db.assert_gapless(TENANT).await as u64, last.0);
+    }
+
+    /// Consent is revoked by a transaction that is not committed yet: whoever saw it as it was before
+    /// still has to see what it is under the lock.
+    async fn consent_is_what_it_is_under_the_lock(db: TestDb) {
+        let app = db.app_with_tenant().await;
+        let first = app.ingest_audit_batch(batch(sent(99, "<First@x>"))).await;
+        first.expect("all that is read once is read");
+        let mut revoking = app.store().begin(TENANT).await.expect("begun").expect("a tenant");
+        let revoked = Tenant {
+            revoked_at: Some(time("2026-03-02T00:00:00Z")),
+            ..revoking.tenant().clone()
+        };
+        revoking.put_tenant(&revoked).await.expect("put");
+        let posted = |n: u128| post(&app, batch(sent(n + 1, &format!("<L{n}@x>"))));
+        let calls: Vec<_> = (0..5).map(posted).collect();
+        tokio::time::sleep(PAUSE).await;
+        revoking.commit().await.expect("committed");
+        for answer in answers(calls).await {
+            let refused = answer.expect_err("revoked before it could write");
+            assert!(matches!(refused, Error::ConsentRevoked { .. }), "{refused}");
+        }
+        assert_eq!(db.assert_gapless(TENANT).await, 1);
     }
 
     /// Other writes of a tenant take turns with a flood of its batches.

@@ -6,6 +6,7 @@ mod support;
 
 mod audit_settings;
 mod cancelled;
+mod commits;
 mod erasure;
 mod feed;
 mod hints;

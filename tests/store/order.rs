@@ -4,6 +4,7 @@
 use super::support::{
     TENANT, TestDb, assert_same_rows,
     feed::{Random, batches, records},
+    records::Record,
 };
 use crate::on_both_engines;
 use sentby::app::App;
@@ -83,5 +84,19 @@ on_both_engines! {
         assert!(first + second > 0);
         assert_same_rows(&db.dump(TENANT).await, &expected);
         db.assert_gapless(TENANT).await;
+    }
+
+    /// More of one agent than a message keeps, one by one: the same are kept in any order.
+    async fn too_many_events_are_bounded_alike(db: TestDb) {
+        let event = |n: u128| {
+            let at = format!("2026-03-01T09:00:{n:02}");
+            Record::mailbox_side(n, "anna@contoso.com", "<A@x>", &at).json()
+        };
+        let mut records: Vec<String> = (1..=20).map(event).collect();
+        let expected = expected(&records).await;
+        let app = db.app_with_tenant().await;
+        Random(6).shuffle(&mut records);
+        feed(&app, records.into_iter().map(String::into_bytes).collect()).await;
+        assert_same_rows(&db.dump(TENANT).await, &expected);
     }
 }
