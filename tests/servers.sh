@@ -87,7 +87,7 @@ unpack() {
 }
 
 # The value of LD_LIBRARY_PATH for programs of an unpacked tree.
-libraries() { local IFS=: dirs=("$1"/usr/lib/*-linux-gnu "$1"/lib/*-linux-gnu); printf '%s' "${dirs[*]}"; }
+libraries() { local IFS=: dirs=("$1"/usr/lib/*-linux-gnu{,/pulseaudio} "$1"/lib/*-linux-gnu); printf '%s' "${dirs[*]}"; }
 
 # wrap FILE TREE PROGRAM  makes FILE a program that becomes PROGRAM with the libraries of the unpacked tree.
 wrap() {
@@ -210,6 +210,25 @@ find_pgbouncer() {
   if [[ $version =~ \ ([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] > 1 || BASH_REMATCH[2] >= 21)); then return; fi
   say "SKIPPED: what needs PgBouncer 1.21 or newer; name one with SENTBY_TEST_PGBOUNCER"
   pgbouncer=
+}
+
+# $chromium: a program that becomes a headless Chromium, or nothing: then the tests that need one say aloud that they are
+# skipped, or fail where REQUIRE_CHROMIUM is set.
+find_chromium() {
+  local tree=$tools/chromium name
+  chromium=
+  for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+    if chromium=$(command -v "$name") && [[ $("$chromium" --version 2>/dev/null) =~ Chrom ]]; then return; fi
+  done
+  chromium=
+  unpack chromium chromium-headless-shell fontconfig-config fonts-dejavu-core fonts-liberation ||
+    { say "found no Chromium. An administrator can install it: apt-get install --no-install-recommends chromium"; return; }
+  chromium=$tools/chromium-program
+  wrap "$chromium" "$tree" "$tree/usr/lib/chromium/chromium-headless-shell"
+  # the fonts of the tree too, and its rules for them where the system has none
+  sed -i "2i export XDG_DATA_HOME=$(printf %q "$tree/usr/share")" "$chromium"
+  [[ -e /etc/fonts/fonts.conf ]] || sed -i "2i export FONTCONFIG_PATH=$(printf %q "$tree/etc/fonts")" "$chromium"
+  [[ $("$chromium" --version 2>/dev/null) =~ Chrom ]] || { say "the unpacked Chromium does not start"; chromium=; }
 }
 
 # prepare_python NAME REQUIREMENTS MODULE  a Python with these packages, of which MODULE is one. $python: a program that

@@ -21,6 +21,7 @@ mod lookup;
 mod migrate;
 mod places;
 mod quarantine;
+mod report;
 mod serve;
 mod settings;
 mod show;
@@ -64,6 +65,9 @@ Why is there no answer? What the PowerShell checks print, and the audit export, 
   sentby check-setup mailboxes.json organization.json AuditLog.csv
   sentby findings --tenant GUID
 
+A page to look at:
+  sentby report --tenant GUID --from 2026-03-01 --to 2026-04-01 --out march.html
+
 As a service:
   sentby serve
   sentby doctor
@@ -85,6 +89,7 @@ enum Command {
     Lookup(lookup::Lookup),
     List(list::List),
     Summary(summary::Summary),
+    Report(report::Report),
     Explain(explain::Explain),
     Coverage(coverage::Coverage),
     Findings(findings::Findings),
@@ -156,6 +161,7 @@ impl Command {
             Self::Lookup(lookup) => (Role::Command, lookup.target.flags()),
             Self::List(list) => (Role::Command, list.target.flags()),
             Self::Summary(summary) => (Role::Command, summary.target.flags()),
+            Self::Report(report) => (Role::Command, report.target.flags()),
             Self::Explain(explain) => (Role::Command, explain.target.flags()),
             Self::Coverage(coverage) => (Role::Command, coverage.target.flags()),
             Self::Info(info) => (Role::Command, info.target.flags()),
@@ -192,6 +198,7 @@ impl Command {
             Self::Lookup(lookup) => lookup.run(config).await,
             Self::List(list) => list.run(config).await,
             Self::Summary(summary) => summary.run(config).await,
+            Self::Report(report) => report.run(config).await,
             Self::Explain(explain) => explain.run(config).await,
             Self::Coverage(coverage) => coverage.run(config).await,
             Self::Info(info) => info.run(config).await,
@@ -296,6 +303,12 @@ mod tests {
             &format!("sentby watch --tenant {TENANT} --json --csv"),
             &format!("sentby summary --tenant {TENANT} --bucket MONTH"),
             &format!("sentby summary --tenant {TENANT} --csv --json"),
+            &format!("sentby report --tenant {TENANT} --from 2026-03-01 --to 2026-04-01"),
+            &format!("sentby report --tenant {TENANT} --from x --to 2026-04-01 --out f"),
+            &format!(
+                "sentby report --tenant {TENANT} --from 2026-03-01 --to 2026-04-01 --out f \
+                 --time-zone Europe/Atlantis"
+            ),
             "sentby migrate --reader",
             &format!("sentby migrate --tenant {TENANT}"),
             "sentby doctor --server h",
@@ -348,6 +361,10 @@ mod tests {
             &format!("sentby watch --tenant {TENANT} --tenant {TENANT} --follow --from-now --json"),
             &format!("sentby summary --tenant {TENANT} --bucket week --time-zone Asia/Tokyo --csv"),
             &format!("sentby coverage --tenant {TENANT} --to 2026-03-01 --json"),
+            &format!(
+                "sentby report --tenant {TENANT} --from 2026-03-01 --to 2026-04-01 --out f \
+                 --time-zone europe/berlin --mailbox a@b.c --pseudonyms"
+            ),
             &format!("sentby check-setup --tenant {TENANT} --server h:1 f -"),
             &format!("sentby findings --tenant {TENANT} --mailbox a@b.c --agent d@e.f --json"),
             &format!("sentby erase --tenant {TENANT} --dry-run --json a@b.c"),

@@ -77,15 +77,17 @@ impl Summary {
             writeln!(io::stdout(), "{}", csv_header())?;
         }
         let mut asked = self.request();
+        let screen = Screen::stdout();
         // columns are as wide as all rows need
-        let mut table = table();
+        let mut told = Vec::new();
         loop {
             let (rows, next) = page(&api, &asked).await?;
             let lines: Vec<Line> = rows.iter().map(Line::of).collect();
             if self.csv || self.json {
                 self.print(&lines)?;
             } else {
-                lines.iter().for_each(|line| table.row(line.cells()));
+                let cells = lines.iter().map(|line| (line.messages, line.cells()));
+                told.extend(cells);
             }
             asked.page_token = next;
             if asked.page_token.is_empty() {
@@ -93,7 +95,8 @@ impl Summary {
             }
         }
         if !self.csv && !self.json {
-            writeln!(io::stdout(), "{}", table.render(Screen::stdout()))?;
+            let table = table(told, screen.is_terminal());
+            writeln!(io::stdout(), "{}", table.render(screen))?;
         }
         Ok(Outcome::Done)
     }
@@ -186,7 +189,10 @@ fn csv_header() -> String {
     format!("bucket_start,bucket_end,mailbox,agent,{numbers},first_sent_at,last_sent_at")
 }
 
-fn table() -> Table {
+type Cells = [(String, Tone); 10];
+
+/// `bars`: for people, who see more in them than in numbers; what goes into a pipe has none.
+fn table(rows: Vec<(u64, Cells)>, bars: bool) -> Table {
     let header = [
         "FROM",
         "MAILBOX",
@@ -198,8 +204,29 @@ fn table() -> Table {
         "NO PERSON",
         "UNRESOLVED",
         "WITHOUT ID",
+        "",
     ];
-    Table::new(&header, 2, 16)
+    let columns = if bars { header.len() } else { header.len() - 1 };
+    let mut table = Table::new(&header[..columns], 2, 16);
+    let most = rows
+        .iter()
+        .map(|(messages, _)| *messages)
+        .max()
+        .unwrap_or(0);
+    for (messages, cells) in rows {
+        let bar = bars.then(|| (bar(messages, most), Tone::Plain));
+        table.row(cells.into_iter().chain(bar));
+    }
+    table
+}
+
+/// In eighths of a character; what is not nothing shows.
+fn bar(number: u64, most: u64) -> String {
+    const LONGEST: u128 = 12;
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = u128::from(number) * LONGEST * 8;
+    let eighths = usize::try_from(eighths.div_ceil(u128::from(most.max(1)))).unwrap_or(0);
+    format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8])
 }
 
 impl<'a> Line<'a> {
@@ -277,7 +304,7 @@ impl<'a> Line<'a> {
         )
     }
 
-    fn cells(&self) -> [(String, Tone); 10] {
+    fn cells(&self) -> Cells {
         let plain = |text: &str| (text.to_owned(), Tone::Plain);
         // what is not there is no news
         let number = |number: u64, tone| match number {
@@ -331,6 +358,7 @@ mod tests {
             without_message_id: 14,
             first_sent_at: time(1_772_442_845),
             last_sent_at: time(1_772_442_846),
+            ..Default::default()
         };
         let line = Line::of(&row);
         assert_eq!(
@@ -349,5 +377,18 @@ mod tests {
         }
         assert_eq!(csv_header().split(',').count(), 20);
         assert_eq!(Line::of(&AgentSummary::default()).cells()[3].0, "");
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_number() {
+        assert_eq!(bar(12, 12), "████████████");
+        assert_eq!(bar(6, 12), "██████");
+        assert_eq!(bar(1, 1_000_000), "▏");
+        assert_eq!(bar(0, 12), "");
+        assert_eq!(bar(u64::MAX, u64::MAX), "████████████");
+        let cells = || Line::of(&AgentSummary::default()).cells();
+        let screen = Screen::stdout();
+        let rendered = |bars| table(vec![(5, cells()), (10, cells())], bars).render(screen);
+        assert!(rendered(true).contains('█') && !rendered(false).contains('█'));
     }
 }

@@ -35,6 +35,10 @@ impl Screen {
         }
     }
 
+    pub fn is_terminal(&self) -> bool {
+        self.width.is_some()
+    }
+
     pub fn bold(&self, text: &str) -> String {
         if self.colour {
             format!("\x1b[1m{text}\x1b[0m")

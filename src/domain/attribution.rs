@@ -1,6 +1,6 @@
 //! The answer for one message.
 
-use super::{MessageId, MessageKey, Revision, Timestamp};
+use super::{MessageId, MessageKey, Revision, Side, Timestamp};
 use uuid::Uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,14 @@ impl Basis {
             Self::MailboxSendOnBehalf => "MAILBOX_SEND_ON_BEHALF",
             Self::AgentSendOnBehalf => "AGENT_SEND_ON_BEHALF",
             Self::Send => "SEND",
+        }
+    }
+
+    /// Whose log wrote it.
+    pub fn side(self) -> Side {
+        match self {
+            Self::MailboxSendAs | Self::MailboxSendOnBehalf => Side::Mailbox,
+            Self::AgentSendAs | Self::AgentSendOnBehalf | Self::Send => Side::Agent,
         }
     }
 }

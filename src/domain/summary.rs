@@ -3,7 +3,7 @@
 //! A bucket is the same calendar hour, day or week of the zone, cut to the range that was asked
 //! for. Days have 23 or 25 hours where clocks change, and an hour that occurs twice is two.
 
-use super::{Basis, TimeRange, Timestamp, Verdict};
+use super::{Basis, Side, TimeRange, Timestamp, Verdict};
 use jiff::{
     civil::Date,
     tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
@@ -49,6 +49,33 @@ impl Zone {
     /// As it is spelled, `UTC` for an empty one.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// How far its clock is ahead of UTC then, in microseconds.
+    pub fn offset(&self, time: Timestamp) -> i64 {
+        i64::from(self.0.to_offset(jiff_time(time)).seconds()) * 1_000_000
+    }
+
+    /// The first moment of a day, by its number since 1970-01-01.
+    pub fn first_moment(&self, day: i32) -> Timestamp {
+        self.midnight(plus(Date::constant(1970, 1, 1), day))
+    }
+
+    /// The first moment of a day; of one that the zone leaves out, of the next one.
+    fn midnight(&self, date: Date) -> Timestamp {
+        let zone = &self.0;
+        let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
+        let is_left_out = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
+        let Ok(mut first) = midnight.compatible() else {
+            return Timestamp::LATEST; // outside the calendar
+        };
+        if is_left_out {
+            // clocks go over it: the day begins when they do
+            let next = jiff_time(Timestamp::from_micros(first.as_microsecond() + 1));
+            let change = zone.preceding(next).next();
+            first = change.map_or(first, |change| change.timestamp());
+        }
+        Timestamp::from_micros(first.as_microsecond())
     }
 }
 
@@ -128,30 +155,13 @@ impl Buckets {
         }
         // where the clock goes back over midnight, the old day shows again after the new one
         // has begun
-        while self.midnight(plus(date, length)) <= time {
+        while self.zone.midnight(plus(date, length)) <= time {
             date = plus(date, length);
         }
         TimeRange {
-            start: self.midnight(date),
-            end: self.midnight(plus(date, length)),
+            start: self.zone.midnight(date),
+            end: self.zone.midnight(plus(date, length)),
         }
-    }
-
-    /// The first moment of a day; of one that the zone leaves out, of the next one.
-    fn midnight(&self, date: Date) -> Timestamp {
-        let zone = &self.zone.0;
-        let midnight = zone.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
-        let is_left_out = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
-        let Ok(mut first) = midnight.compatible() else {
-            return Timestamp::LATEST; // outside the calendar
-        };
-        if is_left_out {
-            // clocks go over it: the day begins when they do
-            let next = jiff_time(Timestamp::from_micros(first.as_microsecond() + 1));
-            let change = zone.preceding(next).next();
-            first = change.map_or(first, |change| change.timestamp());
-        }
-        Timestamp::from_micros(first.as_microsecond())
     }
 
     /// Slots that fall into one bucket each, of all buckets that `span` touches.
@@ -206,6 +216,13 @@ pub struct Counts {
     pub by_basis: [u64; Basis::ALL.len()],
     pub confirmed: u64,
     pub contradicted: u64,
+    /// Of `Attributed` those that both sides name and nothing contradicts, and those that
+    /// something contradicts; the rest has one side.
+    pub both_sides: u64,
+    pub disputed: u64,
+    /// Messages that the mailbox side is known to have written of, and the agent side.
+    pub by_mailbox_side: u64,
+    pub by_agent_side: u64,
     /// Inside `messages` too.
     pub without_message_id: u64,
     /// Send times.
@@ -236,6 +253,10 @@ impl AddAssign for Counts {
         }
         self.confirmed += more.confirmed;
         self.contradicted += more.contradicted;
+        self.both_sides += more.both_sides;
+        self.disputed += more.disputed;
+        self.by_mailbox_side += more.by_mailbox_side;
+        self.by_agent_side += more.by_agent_side;
         self.without_message_id += more.without_message_id;
         self.first = self.first.min(more.first);
         self.last = self.last.max(more.last);
@@ -254,6 +275,8 @@ pub struct Tally {
     pub messages: u64,
     pub confirmed: u64,
     pub contradicted: u64,
+    /// Confirmed and contradicted.
+    pub confirmed_contradicted: u64,
     pub without_message_id: u64,
     pub first: Timestamp,
     pub last: Timestamp,
@@ -262,12 +285,26 @@ pub struct Tally {
 impl Tally {
     fn counts(&self) -> Counts {
         let at = |is: bool| if is { self.messages } else { 0 };
+        let of_attributed = |number: u64| match self.verdict {
+            Verdict::Attributed => number,
+            _ => 0,
+        };
+        let side = self.basis.map(Basis::side);
+        // what is confirmed has both sides, whichever the basis is of
+        let of_side = |one: Side| match side {
+            Some(side) if side == one => self.messages,
+            _ => self.confirmed,
+        };
         Counts {
             messages: self.messages,
             by_verdict: Verdict::ALL.map(|one| at(one == self.verdict)),
             by_basis: Basis::ALL.map(|one| at(Some(one) == self.basis)),
             confirmed: self.confirmed,
             contradicted: self.contradicted,
+            both_sides: of_attributed(self.confirmed.saturating_sub(self.confirmed_contradicted)),
+            disputed: of_attributed(self.contradicted),
+            by_mailbox_side: of_side(Side::Mailbox),
+            by_agent_side: of_side(Side::Agent),
             without_message_id: self.without_message_id,
             first: self.first,
             last: self.last,

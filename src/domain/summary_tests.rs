@@ -328,6 +328,7 @@ fn tally(slot: &str, mailbox: &str, agent: Option<&str>, messages: u64) -> Tally
         messages,
         confirmed: 1,
         contradicted: 0,
+        confirmed_contradicted: 0,
         without_message_id: 1,
         first: time(slot),
         last: time(slot),
@@ -403,4 +404,24 @@ fn a_fold_is_full_when_its_last_bucket_is_over() {
     fold.add(tally("2026-03-01T09:00:00Z", "b@x", None, 1));
     assert!(!fold.is_full(time("2026-03-01T23:59:59Z")));
     assert!(fold.is_full(end));
+}
+
+#[test]
+fn a_zone_tells_its_clock_and_its_days() {
+    let zone = |name| Zone::named(name).expect("a zone");
+    let hours = |name, at| zone(name).offset(time(at)) / 3_600_000_000;
+    assert_eq!(hours("", "2026-03-29T12:00:00Z"), 0);
+    assert_eq!(hours("Europe/Berlin", "2026-03-29T00:59:59Z"), 1);
+    assert_eq!(hours("Europe/Berlin", "2026-03-29T01:00:00Z"), 2);
+    assert_eq!(hours("America/New_York", "2026-01-01T00:00:00Z"), -5);
+    for (name, day, expected) in [
+        ("", 0, "1970-01-01T00:00:00Z"),
+        ("", 20_513, "2026-03-01T00:00:00Z"),
+        ("Europe/Berlin", 20_513, "2026-02-28T23:00:00Z"),
+        ("Europe/Berlin", 20_542, "2026-03-29T22:00:00Z"),
+        // there clocks go over midnight: the day begins at one
+        ("America/Santiago", 20_702, "2026-09-06T04:00:00Z"),
+    ] {
+        assert_eq!(zone(name).first_moment(day), time(expected), "{name} {day}");
+    }
 }

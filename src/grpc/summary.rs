@@ -70,11 +70,26 @@ fn row(row: SummaryRow) -> pb::AgentSummary {
         bases: Some(bases(counts)),
         confirmed: counts.confirmed,
         contradicted: counts.contradicted,
+        certainty: Some(certainty(counts)),
+        sides: Some(pb::SideCounts {
+            mailbox: counts.by_mailbox_side,
+            agent: counts.by_agent_side,
+        }),
         without_message_id: counts.without_message_id,
         first_sent_at: Some(timestamp(counts.first)),
         last_sent_at: Some(timestamp(counts.last)),
         mailbox: row.mailbox,
         agent: row.agent,
+    }
+}
+
+fn certainty(counts: &Counts) -> pb::CertaintyCounts {
+    let attributed = counts.of_verdict(Verdict::Attributed);
+    let others = counts.both_sides + counts.disputed;
+    pb::CertaintyCounts {
+        both_sides: counts.both_sides,
+        one_side: attributed.saturating_sub(others),
+        contradicted: counts.disputed,
     }
 }
 

@@ -196,6 +196,7 @@ macro_rules! tallies {
             " AS slot, mailbox, agent, verdict, basis, count(*) AS messages, \
              count(*) FILTER (WHERE confirmed) AS confirmed, \
              count(*) FILTER (WHERE contradicted) AS contradicted, \
+             count(*) FILTER (WHERE confirmed AND contradicted) AS confirmed_contradicted, \
              count(*) - count(message_id) AS without_message_id, \
              min(sent_at) AS first_sent_at, max(sent_at) AS last_sent_at \
              FROM attribution WHERE tenant_id = $1 AND listed \

@@ -106,11 +106,27 @@ fn naive(messages: &[Attribution], asked: &Asked, offset: i64, length: i64) -> V
             first_sent_at: one.sent_at,
             verdicts: Some(pb::VerdictCounts::default()),
             bases: Some(pb::BasisCounts::default()),
+            certainty: Some(pb::CertaintyCounts::default()),
+            sides: Some(pb::SideCounts::default()),
             ..Default::default()
         });
         row.messages += 1;
         row.confirmed += u64::from(one.confirmed);
         row.contradicted += u64::from(one.contradicted);
+        let certainty = row.certainty.as_mut().expect("set");
+        match (one.verdict(), one.contradicted, one.confirmed) {
+            (Verdict::Attributed, true, _) => certainty.contradicted += 1,
+            (Verdict::Attributed, false, true) => certainty.both_sides += 1,
+            (Verdict::Attributed, false, false) => certainty.one_side += 1,
+            _ => {}
+        }
+        let is_mailbox = matches!(
+            one.basis(),
+            Basis::MailboxSendAs | Basis::MailboxSendOnBehalf
+        );
+        let sides = row.sides.as_mut().expect("set");
+        sides.mailbox += u64::from(is_mailbox || one.confirmed);
+        sides.agent += u64::from(!is_mailbox || one.confirmed);
         row.without_message_id += u64::from(one.message_id.is_empty());
         row.last_sent_at = one.sent_at; // in the order of time
         let verdicts = row.verdicts.as_mut().expect("set");

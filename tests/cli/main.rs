@@ -14,6 +14,7 @@ mod listing;
 mod memory;
 mod peers;
 mod pooler;
+mod report;
 mod serving;
 mod setup;
 mod shipping;

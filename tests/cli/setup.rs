@@ -194,3 +194,104 @@ on_both_engines! {
         assert_eq!(usage.status.code(), Some(2));
     }
 }
+
+const SCRIPT: &str = include_str!("../../examples/export-audit-settings.ps1");
+
+/// The script of one run, and the shape that its last line writes: one array of all objects, text
+/// where the script makes text of it. Nobody has run it; this holds that what it would write is read.
+#[test]
+fn what_the_script_would_write_is_read() {
+    let lines = SCRIPT
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    let code = lines.collect::<Vec<_>>().join("\n");
+    // the names of the columns that it writes, of each command
+    let objects = [
+        r#"{"PrimarySmtpAddress":"support@contoso.com","UserPrincipalName":"support@contoso.com","DisplayName":"Support","MailboxRegion":"EUR","AuditEnabled":true,"RecipientTypeDetails":"SharedMailbox","ExchangeGuid":"6d04bd86-0000-4000-8000-000000000001","ExternalDirectoryObjectId":"0e1a2b3c-1634-4b76-9753-08d5649b7d68","AuditLogAgeLimit":"90.00:00:00","DefaultAuditSet":["Admin","Owner"],"AuditDelegate":["Update","SoftDelete"],"AuditOwner":[],"GrantSendOnBehalfTo":[]}"#,
+        r#"{"AuditDisabled":true,"AllowedMailboxRegions":["EUR"],"DefaultMailboxRegion":"EUR"}"#,
+        r#"{"UnifiedAuditLogIngestionEnabled":false}"#,
+        r#"{"Identity":"anna@contoso.com","Name":"anna","AuditBypassEnabled":true}"#,
+        r#"{"Trustee":"anna@contoso.com","Identity":"support@contoso.com","AccessControlType":"Allow","AccessRights":["SendAs"]}"#,
+        r#"{"Deny":false,"Identity":"support@contoso.com","User":"anna@contoso.com","AccessRights":["FullAccess"]}"#,
+    ];
+    for object in objects {
+        let object: Value = serde_json::from_str(object).expect("JSON");
+        for name in object.as_object().expect("an object").keys() {
+            assert!(code.contains(name.as_str()), "the script writes no {name}");
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    // Windows PowerShell begins UTF-8 with its mark
+    let content = format!("\u{feff}[\r\n{}\r\n]\r\n", objects.join(",\r\n"));
+    let path = file(&folder, "audit-settings-1.json", content.as_bytes());
+    let checked = run(&["check-setup", "--json", &path]);
+    assert_eq!(text(&checked.stderr), "", "every object is read");
+    let found = in_json(&checked);
+    let causes: Vec<&str> = found
+        .iter()
+        .filter_map(|one| one["cause"].as_str())
+        .collect();
+    for cause in [
+        "UNIFIED_AUDIT_LOG_OFF",
+        "ORGANIZATION_AUDIT_DISABLED",
+        "AUDIT_BYPASSED",
+        "SHARED_SEND_AS_NOT_AUDITED",
+    ] {
+        assert!(causes.contains(&cause), "{cause} in {causes:?}");
+    }
+    let told = run(&["check-setup", &path]);
+    assert!(
+        text(&told.stdout).contains("Read: 6 settings"),
+        "{}",
+        text(&told.stdout)
+    );
+}
+
+/// An administrator runs it: it must not be able to change anything.
+#[test]
+fn the_script_only_reads() {
+    const ALLOWED: [&str; 11] = [
+        "Get-Mailbox",
+        "Get-OrganizationConfig",
+        "Get-AdminAuditLogConfig",
+        "Get-MailboxAuditBypassAssociation",
+        "Get-RecipientPermission",
+        "Get-MailboxPermission",
+        "Select-Object",
+        "Where-Object",
+        "ForEach-Object",
+        "ConvertTo-Json",
+        "Out-File",
+    ];
+    let own = ["Get-Names"];
+    let mut seen = 0;
+    for line in SCRIPT.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        for word in words.filter(|word| !word.starts_with('-')) {
+            let Some((verb, noun)) = word.split_once('-') else {
+                continue;
+            };
+            if verb.is_empty() || !noun.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                continue;
+            }
+            seen += 1;
+            assert!(
+                ALLOWED.contains(&word) || own.contains(&word) || word == "audit-settings",
+                "{word}"
+            );
+        }
+        for way in [
+            "Invoke-",
+            "iex",
+            "&",
+            "[System",
+            "::",
+            ".Invoke",
+            "Start-Process",
+        ] {
+            assert!(!line.contains(way), "{way} in {line}");
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}

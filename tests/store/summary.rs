@@ -62,7 +62,7 @@ type Key = (
     &'static str,
     Option<&'static str>,
 );
-type Sums = (u64, u64, u64, u64, Timestamp, Timestamp);
+type Sums = (u64, u64, u64, u64, u64, Timestamp, Timestamp);
 
 /// The same counts by going through the answers.
 fn naive(answers: &[Answer], slots: Slots) -> BTreeMap<Key, Sums> {
@@ -79,13 +79,14 @@ fn naive(answers: &[Answer], slots: Slots) -> BTreeMap<Key, Sums> {
         );
         let sum = sums
             .entry(key)
-            .or_insert((0, 0, 0, 0, one.sent_at, one.sent_at));
+            .or_insert((0, 0, 0, 0, 0, one.sent_at, one.sent_at));
         sum.0 += 1;
         sum.1 += u64::from(one.confirmed);
         sum.2 += u64::from(one.contradicted);
         sum.3 += u64::from(answer.id.is_none());
-        sum.4 = sum.4.min(one.sent_at);
-        sum.5 = sum.5.max(one.sent_at);
+        sum.4 += u64::from(one.confirmed && one.contradicted);
+        sum.5 = sum.5.min(one.sent_at);
+        sum.6 = sum.6.max(one.sent_at);
     }
     sums
 }
@@ -107,6 +108,7 @@ fn by_key(tallies: Vec<Tally>) -> BTreeMap<Key, Sums> {
                 tally.confirmed,
                 tally.contradicted,
                 tally.without_message_id,
+                tally.confirmed_contradicted,
                 tally.first,
                 tally.last,
             );

@@ -126,7 +126,8 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-fn seen(clue: &FindingClue) -> String {
+/// One thing that was seen, and where.
+pub(in crate::cli) fn seen(clue: &FindingClue) -> String {
     let time = show::time(clue.time.as_ref()).unwrap_or_default();
     let place = match clue.source() {
         FindingSource::Settings => format!("settings of {time}"),
