@@ -100,7 +100,7 @@ fn read_alike(content: &[u8]) {
             // the reader knows UTF-16, too
             assert!(reader.is_ok() && whole.is_err());
             assert!(content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff"));
-            reader.into_iter().flatten().for_each(|record| drop(record));
+            reader.into_iter().flatten().for_each(drop);
             return;
         }
     };

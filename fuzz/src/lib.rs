@@ -15,8 +15,11 @@ pub mod story;
 pub mod token;
 pub mod wrap;
 
+/// Panics where something does not hold.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is that of its corpus too.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("native", content::native),
     ("search", content::search),
     ("csv", content::csv),

@@ -61,7 +61,7 @@ impl Bytes<'_> {
 
     fn guid(&mut self) -> Option<Uuid> {
         let number = self.byte();
-        (number % 4 > 0).then(|| Uuid::from_u128(u128::from(number)))
+        (!number.is_multiple_of(4)).then(|| Uuid::from_u128(u128::from(number)))
     }
 
     pub fn event(&mut self) -> SendEvent {
