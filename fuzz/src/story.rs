@@ -73,7 +73,7 @@ impl Bytes<'_> {
             Operation::SendAs,
         ][usize::from(bits & 3)];
         let has = |bit: u8| bits & bit != 0;
-        let time = 1_772_000_000_000_000 + i64::from(more & 7) * 1_000_000 + i64::from(more >> 6);
+        let time = 1_772_000_000_000_000 + i64::from(more & 7) * 1_000_000;
         SendEvent {
             time: Timestamp::from_micros(time),
             record_id: Uuid::from_u128(u128::from(self.byte())),
