@@ -404,3 +404,30 @@ fn a_fold_is_full_when_its_last_bucket_is_over() {
     assert!(!fold.is_full(time("2026-03-01T23:59:59Z")));
     assert!(fold.is_full(end));
 }
+
+#[test]
+fn counts_add_up_field_by_field() {
+    let counts = |n: u64, first: &str, last: &str| Counts {
+        messages: n,
+        by_verdict: std::array::from_fn(|at| n + 1 + at as u64),
+        by_basis: std::array::from_fn(|at| n + 20 + at as u64),
+        confirmed: n + 40,
+        contradicted: n + 50,
+        without_message_id: n + 60,
+        first: time(first),
+        last: time(last),
+    };
+    let mut sum = counts(100, "2026-03-01T09:00:00Z", "2026-03-02T09:00:00Z");
+    sum += counts(1_000, "2026-03-01T08:00:00Z", "2026-03-01T12:00:00Z");
+    let expected = Counts {
+        messages: 1_100,
+        by_verdict: std::array::from_fn(|at| 1_102 + 2 * at as u64),
+        by_basis: std::array::from_fn(|at| 1_140 + 2 * at as u64),
+        confirmed: 1_180,
+        contradicted: 1_200,
+        without_message_id: 1_220,
+        first: time("2026-03-01T08:00:00Z"),
+        last: time("2026-03-02T09:00:00Z"),
+    };
+    assert_eq!(sum, expected);
+}
