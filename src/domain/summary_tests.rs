@@ -425,3 +425,38 @@ fn a_zone_tells_its_clock_and_its_days() {
         assert_eq!(zone(name).first_moment(day), time(expected), "{name} {day}");
     }
 }
+
+#[test]
+fn counts_add_up_field_by_field() {
+    let counts = |n: u64, first: &str, last: &str| Counts {
+        messages: n,
+        by_verdict: std::array::from_fn(|at| n + 1 + at as u64),
+        by_basis: std::array::from_fn(|at| n + 20 + at as u64),
+        confirmed: n + 40,
+        contradicted: n + 50,
+        both_sides: n + 51,
+        disputed: n + 52,
+        by_mailbox_side: n + 53,
+        by_agent_side: n + 54,
+        without_message_id: n + 60,
+        first: time(first),
+        last: time(last),
+    };
+    let mut sum = counts(100, "2026-03-01T09:00:00Z", "2026-03-02T09:00:00Z");
+    sum += counts(1_000, "2026-03-01T08:00:00Z", "2026-03-01T12:00:00Z");
+    let expected = Counts {
+        messages: 1_100,
+        by_verdict: std::array::from_fn(|at| 1_102 + 2 * at as u64),
+        by_basis: std::array::from_fn(|at| 1_140 + 2 * at as u64),
+        confirmed: 1_180,
+        contradicted: 1_200,
+        both_sides: 1_202,
+        disputed: 1_204,
+        by_mailbox_side: 1_206,
+        by_agent_side: 1_208,
+        without_message_id: 1_220,
+        first: time("2026-03-01T08:00:00Z"),
+        last: time("2026-03-02T09:00:00Z"),
+    };
+    assert_eq!(sum, expected);
+}

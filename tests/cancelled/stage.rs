@@ -67,6 +67,8 @@ pub struct Stage {
     writers: Vec<TenantId>,
     pub ways: Vec<Way>,
     pub seed: u64,
+    /// Of the process, before this began.
+    pub alarms: [(&'static str, f64); 3],
     /// What has to be sent again.
     pub again: Mutex<Vec<Batch>>,
     server: (oneshot::Sender<()>, JoinHandle<()>),
@@ -165,6 +167,7 @@ impl Stage {
             api,
             ways,
             seed,
+            alarms: quiet::alarms(),
             again: Mutex::default(),
             server: (stop, serving),
         };
