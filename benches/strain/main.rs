@@ -32,7 +32,7 @@ use crate::{
     table::{Goal, Results, short},
 };
 use stage::Stage;
-use std::{env, fs};
+use std::{env, fs, process::ExitCode};
 
 /// Works that can be asked for by name.
 const WORKS: [&str; 5] = [
@@ -86,7 +86,7 @@ enum Bound {
     AtLeast(f64),
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments = env::args().skip(1).filter(|argument| argument != "--bench");
     let asked: Vec<String> = arguments.collect();
     for work in &asked {
@@ -100,12 +100,18 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(measure(&asked, rounds));
+    if runtime.block_on(measure(&asked, rounds)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-async fn measure(asked: &[String], rounds: u64) {
+/// Whether everything held in every round.
+async fn measure(asked: &[String], rounds: u64) -> bool {
     let mut results = Results::new();
     let mut stage = Stage::set().await;
+    let mut missed = false;
     for work in WORKS {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == work) {
             continue;
@@ -129,17 +135,15 @@ async fn measure(asked: &[String], rounds: u64) {
             figures = round.figures;
         }
         eprintln!("{work}: {held} of {rounds} rounds held");
-        if held > 0 {
-            let figures: Vec<(&str, f64)> = figures
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value))
-                .collect();
-            ledger::tell(work, held, &figures);
-        }
+        figures.push(("rounds_held".to_owned(), held as f64));
+        let figures = figures.iter().map(|(name, value)| (name.as_str(), *value));
+        ledger::tell(work, rounds, &figures.collect::<Vec<_>>());
+        missed |= held < rounds;
     }
     let report = results.markdown();
     println!("{report}");
     if let Some(temp) = env::var_os("BENCH_TEMP") {
         fs::write(std::path::Path::new(&temp).join("strain.md"), report).expect("written");
     }
+    !missed
 }
