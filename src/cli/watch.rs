@@ -42,7 +42,8 @@ pub(super) struct Watch {
     #[arg(long)]
     from_now: bool,
     /// Begin behind this token, of one tenant
-    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["from_now", "state"])]
+    // one of 64 begins with a hyphen
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, conflicts_with_all = ["from_now", "state"])]
     token: Option<String>,
     /// Keep the place of each tenant in this file: it is read at the start, where it is there, and
     /// written behind everything that was printed

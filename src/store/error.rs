@@ -159,8 +159,9 @@ fn classify(code: &str) -> Class {
         // cancelled by a time-out; no schema (migrate runs later); read-only standby
         "57014" | "42P01" | "42703" | "25006" | "25P03" => Class::Unavailable,
         _ => match code.get(..2) {
-            // connection, authorisation, resources, operator, system
-            Some("08" | "28" | "3D" | "53" | "57" | "58") => Class::Unavailable,
+            // connection, authorisation, resources, operator, system; and what Postgres calls errors
+            // of its own, which a disk without room makes too
+            Some("08" | "28" | "3D" | "53" | "57" | "58" | "XX") => Class::Unavailable,
             _ => Class::Other,
         },
     }
@@ -211,6 +212,7 @@ mod tests {
             ("08006", Class::Unavailable), // a number, but no SQLite code
             ("57014", Class::Unavailable),
             ("53300", Class::Unavailable),
+            ("XX000", Class::Unavailable),
             ("22021", Class::Other),
             ("5", Class::Contended),
             ("517", Class::Contended), // SQLITE_BUSY_SNAPSHOT

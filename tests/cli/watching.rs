@@ -82,6 +82,7 @@ async fn a_job_that_runs_now_and_then_misses_nothing() {
 
     for (arguments, code, words) in [
         (["--token", "nonsense"], 1, "FEED_TOKEN_INVALID"),
+        (["--token", "-Znonsense"], 1, "FEED_TOKEN_INVALID"),
         (["--token", "x --tenant"], 1, "FEED_TOKEN_INVALID"),
         (
             ["--tenant", "22222222-2222-4222-8222-222222222222"],
