@@ -122,10 +122,8 @@ async fn next_version(db: &TestDb, version: i64) {
             );
             // beside a program at work it may be the one that gives way, as it may with `migrate`
             let is_deadlock = |error: &sqlx::Error| {
-                let error = error.as_database_error();
-                error
-                    .and_then(sqlx::error::DatabaseError::code)
-                    .is_some_and(|code| code == "40P01")
+                let code = error.as_database_error().and_then(|error| error.code());
+                code.is_some_and(|code| code == "40P01")
             };
             let mut done = connection.execute(AssertSqlSafe(sql.clone())).await;
             while done.as_ref().is_err_and(is_deadlock) {
