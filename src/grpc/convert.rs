@@ -72,7 +72,7 @@ impl Fields {
         Standing::new(self.caller, self.tenants)
     }
 
-    fn required<T>(&mut self, field: &str, value: Option<T>, why: &str) -> Option<T> {
+    pub(super) fn required<T>(&mut self, field: &str, value: Option<T>, why: &str) -> Option<T> {
         if value.is_none() {
             self.wrong(field, why);
         }

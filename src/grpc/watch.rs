@@ -82,13 +82,16 @@ fn checkpoint(fields: &mut Fields, interval: Option<prost_types::Duration>) -> D
     let Some(interval) = interval else {
         return CHECKPOINT;
     };
-    match Duration::try_from(interval) {
-        Ok(interval) if (SHORTEST..=LONGEST).contains(&interval) => interval,
-        _ => {
-            fields.wrong("checkpoint_interval", "must be 1 s to 10 min");
-            CHECKPOINT
-        }
-    }
+    // prost's own conversion panics at the smallest of all numbers
+    let seconds = u64::try_from(interval.seconds).ok();
+    let nanos = u32::try_from(interval.nanos).ok();
+    let interval = seconds
+        .zip(nanos.filter(|nanos| *nanos < 1_000_000_000))
+        .map(|(seconds, nanos)| Duration::new(seconds, nanos))
+        .filter(|interval| (SHORTEST..=LONGEST).contains(interval));
+    fields
+        .required("checkpoint_interval", interval, "must be 1 s to 10 min")
+        .unwrap_or(CHECKPOINT)
 }
 
 fn pb_changes(chunk: Chunk) -> pb::WatchAttributionsResponse {

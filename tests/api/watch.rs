@@ -435,6 +435,8 @@ on_both_engines! {
             (once(at(Some(Start::From(9)))), "positions[0].from"),
             (interval(0), "checkpoint_interval"),
             (interval(601), "checkpoint_interval"),
+            (interval(i64::MIN), "checkpoint_interval"),
+            (interval(i64::MAX), "checkpoint_interval"),
         ] {
             let status = open(&server, asked).await.expect_err(field);
             assert_eq!(reason(&status), (Code::InvalidArgument, "INVALID_FIELD".into()));
