@@ -238,9 +238,32 @@ impl Stage {
             rows.extend(set);
         }
         let own = tenant.to_string();
-        let rows = rows.into_iter();
+        let cut = self.cut(tenant).await;
+        let is_of_cut = |row: &String| {
+            row.rsplit_once('|')
+                .is_some_and(|(_, key)| cut.contains(key))
+        };
+        let rows = rows.into_iter().filter(|row| !is_of_cut(row));
         rows.map(|row| row.replace(&own, &TENANT.to_string()))
             .collect()
+    }
+
+    /// The keys of messages with more evidence than is kept. One of those who gave way to others
+    /// may still be waited for, if it came before them: what would be found has no answer to change.
+    async fn cut(&self, tenant: TenantId) -> BTreeSet<String> {
+        let rows = format!(
+            "SELECT replace(message_key::text, '-', '') || '|' || encode(evidence, 'hex') \
+             FROM attribution WHERE tenant_id = '{tenant}'"
+        );
+        let rows = self.db.texts(&rows).await;
+        let cut = rows.iter().filter_map(|row| {
+            let (key, hex) = row.split_once('|').expect("two");
+            let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("a byte");
+            let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+            let evidence = sentby::store::evidence::decode(&bytes).expect("evidence");
+            evidence.is_truncated().then(|| key.to_owned())
+        });
+        cut.collect()
     }
 
     /// Both ways, and what differs.
