@@ -4,8 +4,8 @@
 //! would only wait for an answer that comes too late.
 
 use crate::domain::TenantId;
+use foldhash::{HashMap, HashMapExt as _};
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,6 +21,8 @@ const CROWD: usize = 3;
 const PASSES: Duration = Duration::from_secs(1);
 /// For so long there is none before it is gone.
 const LULL: Duration = Duration::from_millis(500);
+/// Nor does one in which nobody waits longer than that, however many they are.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Of tenants that are at work now.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ struct Taken {
 pub struct Turn<'t> {
     turns: &'t Turns,
     tenant: TenantId,
+    came: Instant,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -51,6 +54,8 @@ struct Crowd {
     many: usize,
     /// When it began, and was last seen.
     seen: Option<(Instant, Instant)>,
+    /// When the last one left, and how long it had waited and worked.
+    left: Option<(Instant, Duration)>,
 }
 
 impl Turns {
@@ -67,12 +72,14 @@ impl Turns {
     }
 
     pub async fn of(&self, tenant: TenantId) -> Turn<'_> {
+        let came = Instant::now();
         let mut turn = Turn {
             turns: self,
             tenant,
+            came,
             permit: None,
         };
-        let of_tenant = self.taken().join(tenant, self.each, Instant::now());
+        let of_tenant = self.taken().join(tenant, self.each, came);
         turn.permit = of_tenant.acquire_owned().await.ok();
         turn
     }
@@ -98,10 +105,10 @@ impl Taken {
         Arc::clone(turns)
     }
 
-    fn leave(&mut self, tenant: TenantId, now: Instant) {
-        self.all.leave(now);
+    fn leave(&mut self, tenant: TenantId, came: Instant, now: Instant) {
+        self.all.leave(came, now);
         if let Some((_, crowd)) = self.of.get_mut(&tenant) {
-            crowd.leave(now);
+            crowd.leave(came, now);
             if crowd.count == 0 {
                 self.of.remove(&tenant);
             }
@@ -122,6 +129,7 @@ impl Crowd {
             count: 0,
             many,
             seen: None,
+            left: None,
         }
     }
 
@@ -133,23 +141,29 @@ impl Crowd {
         }
     }
 
-    fn leave(&mut self, now: Instant) {
+    fn leave(&mut self, came: Instant, now: Instant) {
         if let Some((_, last)) = self.seen.as_mut().filter(|_| self.count >= self.many) {
             *last = now;
         }
         self.count -= 1;
+        self.left = Some((now, now - came));
     }
 
     fn stays(&self, now: Instant) -> bool {
-        let began = self.seen.map(|(began, _)| began);
-        self.count >= self.many && began.is_some_and(|began| now - began >= PASSES)
+        let Some((began, _)) = self.seen.filter(|_| self.count >= self.many) else {
+            return false;
+        };
+        // if nobody leaves any more they wait since then
+        let (left, took) = self.left.unwrap_or((began, Duration::ZERO));
+        now - began >= PASSES && took.max(now - left) > SOON
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         drop(self.permit.take());
-        self.turns.taken().leave(self.tenant, Instant::now());
+        let now = Instant::now();
+        self.turns.taken().leave(self.tenant, self.came, now);
     }
 }
 
@@ -179,8 +193,19 @@ mod tests {
         );
     }
 
+    /// In each tenth of what passes one leaves that came so long ago, and another one comes.
+    fn go_on(taken: &mut Taken, now: &mut Instant, ago: Duration) {
+        for _ in 0..10 {
+            assert!(!taken.is_behind(tenant(1), *now));
+            *now += PASSES / 10;
+            taken.leave(tenant(1), *now - ago, *now);
+            taken.join(tenant(1), 2, *now);
+        }
+    }
+
     #[test]
     fn a_crowd_that_stays_is_behind_and_one_that_passes_is_not() {
+        let late = 2 * SOON;
         let turns = Turns::new(2);
         let mut taken = turns.taken();
         let mut now = Instant::now();
@@ -188,25 +213,19 @@ mod tests {
             taken.join(tenant(1), 2, now);
         }
         assert!(!taken.is_behind(tenant(1), now), "it has only come");
-        // one after the other has its turn, and another one comes
-        for _ in 0..10 {
-            assert!(!taken.is_behind(tenant(1), now));
-            now += PASSES / 10;
-            taken.leave(tenant(1), now);
-            taken.join(tenant(1), 2, now + LULL / 10);
-        }
+        go_on(&mut taken, &mut now, late);
         assert!(taken.is_behind(tenant(1), now));
         let other = tenant(2);
         assert!(!taken.is_behind(other, now), "it has no part in it");
         taken.join(other, 2, now);
         assert!(!taken.is_behind(other, now));
         // where only one less waits there is room for one
-        taken.leave(tenant(1), now);
+        taken.leave(tenant(1), now - late, now);
         assert!(!taken.is_behind(tenant(1), now));
         taken.join(tenant(1), 2, now);
         assert!(taken.is_behind(tenant(1), now));
         // and the next one begins anew
-        taken.leave(tenant(1), now);
+        taken.leave(tenant(1), now - late, now);
         now += 2 * LULL;
         taken.join(tenant(1), 2, now);
         assert!(!taken.is_behind(tenant(1), now + PASSES / 2));
@@ -214,6 +233,22 @@ mod tests {
             taken.is_behind(tenant(1), now + PASSES),
             "also if nothing moves"
         );
+    }
+
+    #[test]
+    fn a_crowd_in_which_nobody_waits_long_is_served() {
+        let turns = Turns::new(2);
+        let mut taken = turns.taken();
+        let mut now = Instant::now();
+        for _ in 0..5 * CROWD {
+            taken.join(tenant(1), 2, now);
+        }
+        for _ in 0..3 {
+            go_on(&mut taken, &mut now, SOON);
+        }
+        assert!(!taken.is_behind(tenant(1), now), "it stays, and is quick");
+        taken.leave(tenant(1), now - 2 * SOON, now);
+        assert!(taken.is_behind(tenant(1), now), "it is no longer");
     }
 
     #[test]

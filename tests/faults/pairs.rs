@@ -190,8 +190,8 @@ async fn watch(
     Ok(())
 }
 
-/// An answer, in bounded time. A store that is busy is asked again, as its error says, and that is
-/// counted; nothing else is an excuse.
+/// An answer, in bounded time. A store that is busy, and a range that would only wait for it, is
+/// asked again, as the error says, and that is counted; nothing else is an excuse.
 async fn patiently<T>(
     busy: &AtomicUsize,
     mut ask: impl AsyncFnMut() -> Result<T, Status>,
@@ -202,7 +202,8 @@ async fn patiently<T>(
             .as_ref()
             .err()
             .and_then(Status::get_details_error_info);
-        if reason.is_none_or(|info| info.reason != "STORE_UNAVAILABLE") {
+        let is_busy = |reason: &str| ["STORE_UNAVAILABLE", "OVERLOADED"].contains(&reason);
+        if !reason.is_some_and(|info| is_busy(&info.reason)) {
             return answer;
         }
         busy.fetch_add(1, Relaxed);
