@@ -4,6 +4,7 @@
 //!
 //! | file | |
 //! |---|---|
+//! | `call.rs` | the call that something is done for |
 //! | `log.rs` | lines of the log, on standard error, as text or JSON |
 //! | `table.rs` | every metric |
 //! | `meters.rs` | the metrics as the code counts them |
@@ -11,6 +12,7 @@
 //! | `trace.rs` | spans of calls, sent to an OTLP receiver |
 //! | `readiness.rs` | whether calls should come here |
 
+pub mod call;
 pub mod log;
 pub mod meters;
 mod process;

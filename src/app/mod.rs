@@ -59,7 +59,10 @@ use crate::{
     cache::{Cache, Coalescer},
     domain::{Revision, Tenant, TenantId, Timestamp, time::MINUTE},
     store::{self, Store, TenantRevision, Turns, Tx},
-    telemetry::meters::{meters, on_render},
+    telemetry::{
+        call,
+        meters::{meters, on_render},
+    },
 };
 use admission::Admission;
 use coverage::Ledgers;
@@ -87,7 +90,6 @@ use std::{
     time::{Instant, SystemTime},
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, Semaphore};
-use tracing::Instrument as _;
 
 /// What every use case works with.
 #[derive(Debug)]
@@ -224,7 +226,7 @@ impl App {
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
         let work = store::inherited(store::deadline(), run(Arc::clone(self)));
-        let task = tokio::spawn(work.in_current_span());
+        let task = call::spawn(work);
         task.await.unwrap_or_else(|failed| Err(Error::bug(&failed)))
     }
 
@@ -272,7 +274,7 @@ impl App {
     ) -> Result<T> {
         let span = tracing::debug_span!("decode");
         let _turn = self.decoders.acquire().await.map_err(|e| Error::bug(&e))?;
-        let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+        let done = call::spawn_blocking(span, work).await;
         done.map_err(|failed| Error::bug(&failed))
     }
 

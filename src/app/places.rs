@@ -8,10 +8,8 @@
 
 use super::admission::Overloaded;
 use crate::domain::TenantId;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use foldhash::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Calls of the process in progress. A store that takes its time with each of them answers the
 /// last one while its caller still waits.

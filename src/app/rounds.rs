@@ -14,14 +14,14 @@ use super::{
 use crate::{
     domain::{BatchId, TenantId},
     store::{StoreError, retrying},
-    telemetry::meters,
+    telemetry::{call::Behalf, meters},
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::oneshot;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 /// What one transaction takes at most: other writers wait no longer than for that, and a
 /// reader's memory of it stays small.
@@ -39,7 +39,7 @@ pub(super) struct Ready {
 struct Waiting {
     batch: Arc<Ready>,
     /// Of the call that it came with.
-    span: Span,
+    behalf: Behalf,
     answer: oneshot::Sender<Result<Ingested>>,
 }
 
@@ -71,10 +71,10 @@ impl Rounds {
     }
 
     /// Of the first that waits: a round is part of its call, for there must be one.
-    fn span(&self, tenant: TenantId) -> Span {
+    fn behalf(&self, tenant: TenantId) -> Behalf {
         let queues = self.queues();
         let first = queues.get(&tenant).and_then(VecDeque::front);
-        first.map_or_else(Span::none, |first| first.span.clone())
+        first.map_or_else(Behalf::of_nobody, |first| first.behalf.clone())
     }
 
     /// As many as one transaction takes, in order.
@@ -120,15 +120,12 @@ impl App {
     pub(super) async fn write(self: &Arc<Self>, id: TenantId, batch: Ready) -> Result<Ingested> {
         let (answer, answered) = oneshot::channel();
         let batch = Arc::new(batch);
-        let span = Span::current();
-        if self.rounds.push(
-            id,
-            Waiting {
-                batch,
-                span,
-                answer,
-            },
-        ) {
+        let waiting = Waiting {
+            batch,
+            behalf: Behalf::current(),
+            answer,
+        };
+        if self.rounds.push(id, waiting) {
             let app = Arc::clone(self);
             tokio::spawn(async move { app.write_rounds(id).await });
         }
@@ -139,9 +136,10 @@ impl App {
 
     async fn write_rounds(self: Arc<Self>, id: TenantId) {
         while self.rounds.goes_on(id) {
-            let call = self.rounds.span(id);
-            let span = tracing::debug_span!(parent: &call, "round", tenant = %id);
-            self.write_round(id).instrument(span).instrument(call).await;
+            let behalf = self.rounds.behalf(id);
+            let span = tracing::debug_span!(parent: behalf.span(), "round", tenant = %id);
+            let round = self.write_round(id).instrument(span);
+            behalf.scope(round).await;
         }
     }
 

@@ -14,10 +14,10 @@ use super::{
 use crate::{
     domain::{Answer, Revision},
     store::PageLimit,
+    telemetry::call,
 };
 use std::{sync::Arc, vec};
 use tokio::task::JoinHandle;
-use tracing::Instrument as _;
 
 /// What one statement reads: enough that its own cost is small beside that of its rows.
 const PAGE: PageLimit = PageLimit {
@@ -121,7 +121,7 @@ impl AnswerStream {
         if !token.is_empty() {
             let (app, walk) = (Arc::clone(&self.app), Arc::clone(&self.walk));
             let read = async move { app.page(&walk, PAGE, &token).await };
-            self.next = Some(tokio::spawn(read.in_current_span()));
+            self.next = Some(call::spawn(read));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::DESCRIPTORS;
 use crate::telemetry::{
+    call,
     meters::{CODES, Method},
     trace,
 };
@@ -24,7 +25,6 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
@@ -35,25 +35,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a caller's name.
 const LONGEST_ID: usize = 64;
 
-tokio::task_local! {
-    static CALL: Arc<str>;
-}
-
 /// The id of the call that this is done for; a new one where it is done for none.
 pub(super) fn request_id() -> Arc<str> {
-    CALL.try_with(Arc::clone).unwrap_or_else(|_| new_id())
-}
-
-/// A task that goes on with the work of a call.
-pub(super) fn spawn<F>(work: F) -> JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let work = work.in_current_span();
-    match CALL.try_with(Arc::clone) {
-        Ok(id) => tokio::spawn(CALL.scope(id, work)),
-        Err(_) => tokio::spawn(work),
-    }
+    call::current().map_or_else(new_id, |call| Arc::clone(&call.request_id))
 }
 
 /// A random UUID, of a seed of the process: asking the system for each costs more than the rest.
@@ -127,7 +111,7 @@ static METHODS: LazyLock<HashMap<String, Known, RandomState>> = LazyLock::new(||
 static OTHER: LazyLock<Known> = LazyLock::new(|| Known::new("other", true));
 
 /// Names, and whether the answer is a stream.
-fn methods(descriptors: &[u8]) -> Vec<(String, bool)> {
+pub(super) fn methods(descriptors: &[u8]) -> Vec<(String, bool)> {
     let files = prost_types::FileDescriptorSet::decode(descriptors).expect("our own descriptors");
     let mut names = Vec::new();
     for file in &files.file {
@@ -175,13 +159,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let call = Call::begin(&request);
-        let id = Arc::clone(&call.id);
-        let answer = call.span.in_scope(|| self.0.call(request));
-        let answer = answer.instrument(call.span.clone());
+        let answer = call.within(|| self.0.call(request));
+        let answer = call::scope(Arc::clone(&call.told), answer.instrument(call.span.clone()));
         Box::pin(async move {
-            let response = CALL.scope(id, answer).await?;
+            let response = answer.await?;
             let (mut parts, body) = response.into_parts();
-            if let Ok(mut id) = HeaderValue::from_str(&call.id) {
+            if let Ok(mut id) = HeaderValue::from_str(&call.told.request_id) {
                 // never the same again: it has no place in the tables of header compression
                 id.set_sensitive(true);
                 parts.headers.insert(REQUEST_ID, id);
@@ -196,8 +179,8 @@ where
     }
 }
 
-/// A span of its caller's trace.
-fn traced(known: &Known, id: &str, headers: &HeaderMap) -> Span {
+/// A span of its caller's trace, and the id of that.
+fn traced(known: &Known, id: &str, headers: &HeaderMap) -> (Span, Option<String>) {
     let span = tracing::error_span!(
         "call",
         request_id = id,
@@ -211,17 +194,19 @@ fn traced(known: &Known, id: &str, headers: &HeaderMap) -> Span {
         rpc.method = known.method,
         rpc.grpc.status_code = Empty,
     );
-    if let Some(trace) = trace::join(&span, headers) {
-        span.record("trace_id", trace);
+    let trace_id = trace::join(&span, headers);
+    if let Some(trace_id) = &trace_id {
+        span.record("trace_id", trace_id);
     }
-    span
+    (span, trace_id)
 }
 
 /// A call under way.
 #[derive(Debug)]
 struct Call {
     known: &'static Known,
-    id: Arc<str>,
+    told: Arc<call::Call>,
+    /// None, where there are no traces: one more for the log alone would be a tenth of a lookup.
     span: Span,
     begun: Instant,
     is_over: bool,
@@ -230,22 +215,30 @@ struct Call {
 impl Call {
     fn begin<B>(request: &Request<B>) -> Self {
         let known = METHODS.get(request.uri().path()).unwrap_or(&OTHER);
-        let id = id_of(request.headers());
-        let span = if trace::is_on() && !known.is_quiet {
-            traced(known, &id, request.headers())
+        let request_id = id_of(request.headers());
+        let (span, trace_id) = if trace::is_on() && !known.is_quiet {
+            traced(known, &request_id, request.headers())
         } else {
-            // at the highest level, so that it is there for whatever is logged
-            tracing::error_span!("call", request_id = &*id, method = known.meter.name)
+            (Span::none(), None)
         };
+        let told = Arc::new(call::Call {
+            request_id,
+            method: known.meter.name,
+            trace_id,
+        });
         known.meter.started.increment(1);
         known.meter.in_progress.increment(1);
         Self {
             known,
-            id,
+            told,
             span,
             begun: Instant::now(),
             is_over: false,
         }
+    }
+
+    fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        call::sync_scope(&self.told, || self.span.in_scope(work))
     }
 
     /// Counted once: later calls change nothing. `None`: the caller has left.
@@ -263,7 +256,7 @@ impl Call {
         if is_ours(code) {
             self.span.record("otel.status_code", "ERROR");
         }
-        self.span.in_scope(|| tell(code, status.as_ref(), lasted));
+        self.within(|| tell(code, status.as_ref(), lasted));
     }
 }
 
@@ -329,10 +322,7 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, A::Error>>> {
         let Self { body, call } = self.get_mut();
         let polled = if call.known.is_stream {
-            CALL.sync_scope(Arc::clone(&call.id), || {
-                let _entered = call.span.enter();
-                Pin::new(body).poll_frame(context)
-            })
+            call.within(|| Pin::new(body).poll_frame(context))
         } else {
             Pin::new(body).poll_frame(context)
         };

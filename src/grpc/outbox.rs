@@ -4,8 +4,8 @@
 //! not read for either. Who takes nothing for long is cut off, so that it does not keep the place
 //! that others may want; what it was sent, and the place to go on at, it still has.
 
-use super::{Handler, deadline::Deadline, observe, status};
-use crate::{access::Standing, app};
+use super::{Handler, deadline::Deadline, status};
+use crate::{access::Standing, app, telemetry::call};
 use futures_util::{
     future::Future,
     stream::{self, BoxStream, StreamExt as _},
@@ -75,7 +75,7 @@ impl Ends {
 
 fn send<S: Source>(source: S, ends: Ends) -> Answers<S::Answer> {
     let (sender, receiver) = mpsc::channel(1);
-    let sending = observe::spawn(async move {
+    let sending = call::spawn(async move {
         let end = send_on(source, sender, &ends).await;
         end.err().flatten()
     });

@@ -1,9 +1,9 @@
 //! Lines of the log. One event is one line, whatever it holds: what could end a line, or steer a
 //! terminal, is escaped in every value.
 //!
-//! Of spans only the call is told: its id, its method, and its trace if it is traced.
+//! Each is told of the call that it is about: its id, its method, and its trace if it is traced.
 
-use super::meters::meters;
+use super::{call, meters::meters};
 use crate::config::LogFormat;
 use std::{
     fmt::{self, Write as _},
@@ -12,7 +12,6 @@ use std::{
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
-    span,
 };
 use tracing_subscriber::{
     Layer,
@@ -21,76 +20,15 @@ use tracing_subscriber::{
         time::{FormatTime as _, SystemTime},
     },
     layer::Context,
-    registry::LookupSpan,
 };
-
-/// The span of a call has this name; see `grpc/observe.rs`.
-pub const CALL: &str = "call";
 
 pub(super) struct Log {
     pub(super) format: LogFormat,
     pub(super) ansi: bool,
 }
 
-/// Of the span of a call.
-#[derive(Debug, Default)]
-struct Call {
-    request_id: String,
-    method: String,
-    trace_id: String,
-}
-
-impl Call {
-    fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("request_id", self.request_id.as_str()),
-            ("method", &self.method),
-            ("trace_id", &self.trace_id),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-    }
-}
-
-impl Visit for Call {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let place = match field.name() {
-            "request_id" => &mut self.request_id,
-            "method" => &mut self.method,
-            "trace_id" => &mut self.trace_id,
-            _ => return,
-        };
-        value.clone_into(place);
-    }
-
-    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
-    fn on_new_span(
-        &self,
-        attributes: &span::Attributes<'_>,
-        id: &span::Id,
-        context: Context<'_, S>,
-    ) {
-        if attributes.metadata().name() == CALL
-            && let Some(span) = context.span(id)
-        {
-            let mut call = Call::default();
-            attributes.record(&mut call);
-            span.extensions_mut().insert(call);
-        }
-    }
-
-    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id)
-            && let Some(call) = span.extensions_mut().get_mut::<Call>()
-        {
-            values.record(call);
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         match *event.metadata().level() {
             Level::ERROR => meters().log_errors.increment(1),
             Level::WARN => meters().log_warnings.increment(1),
@@ -98,12 +36,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let scope = context.event_scope(event);
-        for span in scope.into_iter().flatten() {
-            if let Some(call) = span.extensions().get::<Call>() {
-                for (name, value) in call.fields() {
-                    fields.inherit(name, value);
-                }
+        if let Some(call) = call::current() {
+            fields.inherit("request_id", &call.request_id);
+            fields.inherit("method", call.method);
+            if let Some(trace_id) = &call.trace_id {
+                fields.inherit("trace_id", trace_id);
             }
         }
         let line = match self.format {
