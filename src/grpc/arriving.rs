@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -31,9 +31,63 @@ impl Default for Room {
     }
 }
 
-/// What a request takes of it, as long as its call is in progress.
+/// What a request takes of it, until the first of its answer is out: that may be as large as the
+/// request, and its caller slow to take it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Held {
+    /// An answer with what is held for it.
+    pub(super) fn with(self, answer: Body) -> Body {
+        let taken = self.lock().take();
+        match taken {
+            Some(permit) => Body::new(Leaving {
+                answer,
+                permit: Some(permit),
+                is_first_out: false,
+            }),
+            None => answer,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to a large request.
+#[derive(Debug)]
+struct Leaving {
+    answer: Body,
+    permit: Option<OwnedSemaphorePermit>,
+    is_first_out: bool,
+}
+
+impl HttpBody for Leaving {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        // the connection asks for more when it has sent what it was given
+        if self.is_first_out {
+            self.permit = None;
+        }
+        let next = Pin::new(&mut self.answer).poll_frame(context);
+        self.is_first_out |= next.is_ready();
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.answer.size_hint()
+    }
+}
 
 /// A request of which the first piece was seen.
 #[derive(Debug)]
@@ -82,7 +136,7 @@ impl Arriving {
         let more = u32::try_from(more).map_err(|_| status::too_many_calls())?;
         let permit = Arc::clone(&room.0).try_acquire_many_owned(more);
         let permit = permit.map_err(|_| status::too_many_calls())?;
-        let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         match held.as_mut() {
             Some(held) => held.merge(permit),
             None => *held = Some(permit),

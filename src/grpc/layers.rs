@@ -120,9 +120,8 @@ impl EdgeLayer {
             return Ok(status::too_many_calls().into_http());
         };
         let request = Request::from_parts(parts, Body::new(body));
-        let response = service.call(request).await;
-        drop(held);
-        response
+        let response = service.call(request).await?;
+        Ok(response.map(|answer| held.with(answer)))
     }
 }
 
@@ -156,4 +155,23 @@ fn transport_status(headers: &HeaderMap) -> Option<Status> {
     // most answers have their status in the trailers: those are a handler's
     headers.get(Status::GRPC_STATUS)?;
     status::from_transport(&Status::from_header_map(headers)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_that_reads_a_range_walks() {
+        let ranges = ["List", "Stream", "Summarize", "Explain", "GetCoverage"];
+        let methods = super::super::observe::methods(super::super::DESCRIPTORS);
+        assert!(methods.len() > 20);
+        for (name, _) in methods {
+            let method = name.rsplit('/').next().expect("a name");
+            // the one is of no tenant, the other one writes
+            let is_other = ["ListTenants", "StreamAuditBatches"].contains(&method);
+            let reads_a_range = ranges.iter().any(|range| method.starts_with(range)) && !is_other;
+            assert_eq!(walks(&format!("/{name}")), reads_a_range, "{name}");
+        }
+    }
 }
