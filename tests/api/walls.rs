@@ -180,6 +180,16 @@ impl Stage {
             "Summarize",
             "Explain",
         ];
+        // what is asked is drawn, so a method is asked again where it has shown nothing yet
+        let (usual, most) = (12, 600);
+        let shows = [
+            "ListMailboxes",
+            "ListAuditBatches",
+            "ListQuarantinedRecords",
+            "ListAttributions",
+            "GetCoverage",
+            "ListFindings",
+        ];
         let mut found = BTreeSet::new();
         for (number, victim) in self.victims.iter().enumerate() {
             let mut honest = self.attacker(*victim, number as u64, true);
@@ -189,21 +199,24 @@ impl Stage {
                 {
                     continue;
                 }
-                for _ in 0..12 {
+                let mut has_shown = !shows.contains(&method.name.as_str());
+                let mut asked = 0;
+                while asked < usual || (!has_shown && asked < most) {
+                    asked += 1;
                     let request = self
                         .api
                         .build(&method.request, &mut |m, f| honest.fill(m, f));
                     let answer = call(&self.server.channel, method, vec![request]).await;
                     for text in seen(&answer) {
-                        found.extend(
-                            marks(method)
-                                .filter(|mark| text.contains(mark))
-                                .map(|mark| (mark, method.name.clone())),
-                        );
+                        for mark in marks(method).filter(|mark| text.contains(mark)) {
+                            found.insert((mark, method.name.clone()));
+                            has_shown = true;
+                        }
                     }
                     let mut handles = self.handles.lock().expect("no panic");
                     harvest(&self.api, method, &answer, &mut handles.theirs);
                 }
+                assert!(has_shown, "{} shows no mark: {found:?}", method.name);
             }
         }
         let kinds: BTreeSet<&str> = found.iter().map(|(mark, _)| *mark).collect();
@@ -212,19 +225,6 @@ impl Stage {
             3,
             "each mark is seen by its own tenant: {found:?}"
         );
-        for method in [
-            "ListMailboxes",
-            "ListAuditBatches",
-            "ListQuarantinedRecords",
-            "ListAttributions",
-            "GetCoverage",
-            "ListFindings",
-        ] {
-            assert!(
-                found.iter().any(|(_, name)| name == method),
-                "{method} shows no mark: {found:?}"
-            );
-        }
         let handles = self.handles.lock().expect("no panic");
         for kind in [
             "page_token",
