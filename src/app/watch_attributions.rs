@@ -128,7 +128,14 @@ impl App {
             })
             .collect();
         let tenants: Vec<TenantId> = places.iter().map(|(place, _)| place.tenant).collect();
-        let found = self.store.revisions(&tenants).await?.into_iter();
+        let found = {
+            // those who begin to watch one tenant take turns, and leave the others the readers
+            let _own = match of {
+                Some(tenant) => Some(self.feed_turns.of(tenant).await),
+                None => None,
+            };
+            self.store.revisions(&tenants).await?.into_iter()
+        };
         let found: HashMap<TenantId, TenantRevision> =
             found.map(|found| (found.tenant, found)).collect();
         let mut readers = Vec::with_capacity(places.len());

@@ -10,7 +10,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
@@ -31,21 +31,17 @@ impl Default for Room {
     }
 }
 
-/// What a request takes of it, until the first of its answer is out: that may be as large as the
-/// request, and its caller slow to take it.
+/// What a request takes of it, until its answer is out: that may be as large as the request, and
+/// its caller slow to take it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl Held {
     /// An answer with what is held for it.
     pub(super) fn with(self, answer: Body) -> Body {
-        let taken = self.lock().take();
-        match taken {
-            Some(permit) => Body::new(Leaving {
-                answer,
-                permit: Some(permit),
-                is_first_out: false,
-            }),
+        let permit = self.lock().take();
+        match permit {
+            Some(_) => Body::new(Leaving { answer, permit }),
             None => answer,
         }
     }
@@ -55,12 +51,23 @@ impl Held {
     }
 }
 
-/// The answer to a large request.
+/// The answer to a large request. The first of its bytes have the permit: the connection keeps
+/// them until the caller has taken them. Of a stream the others are as many as in any stream.
 #[derive(Debug)]
 struct Leaving {
     answer: Body,
     permit: Option<OwnedSemaphorePermit>,
-    is_first_out: bool,
+}
+
+struct Kept {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl HttpBody for Leaving {
@@ -71,13 +78,16 @@ impl HttpBody for Leaving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        // the connection asks for more when it has sent what it was given
-        if self.is_first_out {
-            self.permit = None;
-        }
-        let next = Pin::new(&mut self.answer).poll_frame(context);
-        self.is_first_out |= next.is_ready();
-        next
+        let next = ready!(Pin::new(&mut self.answer).poll_frame(context));
+        let mut permit = self.permit.take();
+        let mut keep = |bytes| match permit.take() {
+            Some(permit) => Bytes::from_owner(Kept {
+                bytes,
+                _permit: permit,
+            }),
+            None => bytes,
+        };
+        Poll::Ready(next.map(|frame| frame.map(|frame| frame.map_data(&mut keep))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -203,9 +213,32 @@ pub(super) fn tenant(message: &[u8]) -> Option<TenantId> {
 mod tests {
     use super::*;
     use crate::pb;
+    use http_body_util::Full;
     use prost::Message as _;
 
     const TENANT: &str = "11111111-1111-4111-8111-111111111111";
+
+    #[tokio::test]
+    async fn a_large_request_has_its_room_until_its_answer_is_out() {
+        let large = || Body::new(Full::new(Bytes::from(vec![0; ROOM])).map_err(|e| match e {}));
+        let (room, held) = (Room::default(), Held::default());
+        let request = Arriving::of(large(), Some(room.clone()), held.clone());
+        let request = request.await.expect("a first piece");
+        request.collect().await.expect("read");
+        let another = async || {
+            let (room, held) = (Some(room.clone()), Held::default());
+            let request = Arriving::of(large(), room, held).await;
+            request.expect("a first piece").collect().await
+        };
+        let mut answer = held.with(large());
+        assert!(another().await.is_err(), "the answer is not read");
+        let bytes = answer.frame().await.expect("a piece").expect("read");
+        assert!(answer.frame().await.is_none());
+        drop(answer);
+        assert!(another().await.is_err(), "nor is it out");
+        drop(bytes);
+        assert!(another().await.is_ok());
+    }
 
     #[test]
     fn a_beginning_tells_whose_a_request_is() {

@@ -114,7 +114,7 @@ impl EdgeLayer {
         let tenant = body.tenant();
         let is_in_vain = |tenant| walks(parts.uri.path()) && self.app.is_behind(tenant);
         if tenant.is_some_and(is_in_vain) {
-            return Ok(status::too_many_calls().into_http());
+            return Ok(status::too_much_is_read().into_http());
         }
         let Ok(_place) = self.app.places().enter(tenant) else {
             return Ok(status::too_many_calls().into_http());

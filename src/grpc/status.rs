@@ -226,6 +226,15 @@ pub(super) fn too_many_calls() -> Status {
     )
 }
 
+/// A range of a tenant that is behind.
+pub(super) fn too_much_is_read() -> Status {
+    Builder::new(ErrorReason::Overloaded).retry().status(
+        Code::ResourceExhausted,
+        "more is read of this tenant, or of all, than the store gives, and this would only wait: \
+         nothing of it was done, make it again a little later",
+    )
+}
+
 pub(super) fn too_many_fields() -> Status {
     invalid(&[FieldError {
         field: "request".into(),

@@ -159,15 +159,9 @@ bounded_store! { FeedStore
         commits(tenant, after: Revision, limit: CommitLimit) -> Option<Snapshot<Vec<Commit>>>;
     }
     bounded {
+        revisions(tenants: &[TenantId]) -> Vec<TenantRevision>, read;
         hint(tenants: &[TenantId]) -> (), lookup;
         hints() -> Option<Box<dyn Hints>>, read;
-    }
-    async fn revisions(&self, tenants: &[TenantId]) -> Result<Vec<TenantRevision>> {
-        let revisions = self.store.revisions(tenants);
-        match tenants {
-            [tenant] => self.read(*tenant, revisions).await,
-            _ => read(revisions).await,
-        }
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Turns {
 
 #[derive(Debug)]
 struct Taken {
+    /// Of each tenant as many as it can have at a time: more of them are in nobody else's way.
     all: Crowd,
     of: HashMap<TenantId, (Arc<Semaphore>, Crowd)>,
 }
@@ -59,7 +60,7 @@ struct Crowd {
 }
 
 impl Turns {
-    /// `each`: how many a tenant has at a time, half of all there are.
+    /// `each`: how many a tenant has at a time. What there is in all is taken for twice as many.
     pub fn new(each: usize) -> Self {
         let taken = Taken {
             all: Crowd::of(2 * each * CROWD),
@@ -98,17 +99,21 @@ impl Turns {
 
 impl Taken {
     fn join(&mut self, tenant: TenantId, each: usize, now: Instant) -> Arc<Semaphore> {
-        self.all.join(now);
         let new = || (Arc::new(Semaphore::new(each)), Crowd::of(each * CROWD));
         let (turns, crowd) = self.of.entry(tenant).or_insert_with(new);
+        if crowd.count < each {
+            self.all.join(now);
+        }
         crowd.join(now);
         Arc::clone(turns)
     }
 
-    fn leave(&mut self, tenant: TenantId, came: Instant, now: Instant) {
-        self.all.leave(came, now);
+    fn leave(&mut self, tenant: TenantId, each: usize, came: Instant, now: Instant) {
         if let Some((_, crowd)) = self.of.get_mut(&tenant) {
             crowd.leave(came, now);
+            if crowd.count < each {
+                self.all.leave(came, now);
+            }
             if crowd.count == 0 {
                 self.of.remove(&tenant);
             }
@@ -163,7 +168,8 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         drop(self.permit.take());
         let now = Instant::now();
-        self.turns.taken().leave(self.tenant, self.came, now);
+        let each = self.turns.each;
+        self.turns.taken().leave(self.tenant, each, self.came, now);
     }
 }
 
@@ -198,7 +204,7 @@ mod tests {
         for _ in 0..10 {
             assert!(!taken.is_behind(tenant(1), *now));
             *now += PASSES / 10;
-            taken.leave(tenant(1), *now - ago, *now);
+            taken.leave(tenant(1), 2, *now - ago, *now);
             taken.join(tenant(1), 2, *now);
         }
     }
@@ -220,12 +226,12 @@ mod tests {
         taken.join(other, 2, now);
         assert!(!taken.is_behind(other, now));
         // where only one less waits there is room for one
-        taken.leave(tenant(1), now - late, now);
+        taken.leave(tenant(1), 2, now - late, now);
         assert!(!taken.is_behind(tenant(1), now));
         taken.join(tenant(1), 2, now);
         assert!(taken.is_behind(tenant(1), now));
         // and the next one begins anew
-        taken.leave(tenant(1), now - late, now);
+        taken.leave(tenant(1), 2, now - late, now);
         now += 2 * LULL;
         taken.join(tenant(1), 2, now);
         assert!(!taken.is_behind(tenant(1), now + PASSES / 2));
@@ -247,8 +253,34 @@ mod tests {
             go_on(&mut taken, &mut now, SOON);
         }
         assert!(!taken.is_behind(tenant(1), now), "it stays, and is quick");
-        taken.leave(tenant(1), now - 2 * SOON, now);
+        taken.leave(tenant(1), 2, now - 2 * SOON, now);
         assert!(taken.is_behind(tenant(1), now), "it is no longer");
+    }
+
+    #[test]
+    fn a_crowd_of_one_tenant_is_none_of_the_others() {
+        let turns = Turns::new(2);
+        let mut taken = turns.taken();
+        let now = Instant::now();
+        for _ in 0..100 {
+            taken.join(tenant(1), 2, now);
+        }
+        for n in 2..6 {
+            taken.join(tenant(n), 2, now);
+        }
+        let later = now + PASSES;
+        assert!(taken.is_behind(tenant(1), later));
+        assert!(!taken.is_behind(tenant(2), later));
+        for _ in 0..100 {
+            taken.leave(tenant(1), 2, now, later);
+        }
+        for n in 2..6 {
+            taken.leave(tenant(n), 2, now, later);
+        }
+        assert!(
+            taken.of.is_empty() && taken.all.count == 0,
+            "nothing is kept"
+        );
     }
 
     #[test]
