@@ -55,7 +55,8 @@ async fn figures(stage: &Stage, browser: &mut Browser) {
     );
     let lead = browser.eval("document.querySelector('.lead').textContent");
     let lead = lead.as_str().expect("text").replace(',', "");
-    let expected = format!("{agents} agents sent {all} messages from {mailboxes} mailboxes.");
+    let expected =
+        format!("{all} messages were sent from {mailboxes} mailboxes; {agents} agents are known.");
     assert_eq!(lead, expected);
 
     let conflicts = |rows: &[AgentSummary]| -> u64 {
@@ -325,7 +326,7 @@ async fn one_mailbox_no_mailbox_and_wrong_usage() {
     assert!(!one.contains("sales@contoso.com"), "of one mailbox only");
     let total = stage.summary(Bucket::Total, "support@contoso.com").await;
     let sum: u64 = total.iter().map(|row| row.messages).sum();
-    assert!(one.contains(&format!("sent {sum} messages from 1 mailbox.")));
+    assert!(one.contains(&format!("{sum} messages were sent from 1 mailbox;")));
 
     let out = stage.folder.path().join("empty.html").display().to_string();
     let database = stage.database.clone();

@@ -124,18 +124,34 @@ pub(super) fn percent(part: u64, of: u64) -> String {
 /// The first sentence: how much there is of what.
 pub(super) fn headline(fetched: &Fetched) -> String {
     let sums = &fetched.sums;
-    if sums.total.messages == 0 {
-        return "No message is known to have been sent in this period.".into();
-    }
     let mailboxes = sums.mailboxes.keys().filter(|name| !name.is_empty());
-    let mailboxes = mailboxes.count() as u64;
+    lead(
+        sums.total.messages,
+        mailboxes.count() as u64,
+        sums.agents.len() as u64,
+    )
+}
+
+/// Not that the agents sent them: of some messages no agent is known, or there was none.
+fn lead(messages: u64, mailboxes: u64, agents: u64) -> String {
     let from = match mailboxes {
+        0 => "no known mailbox".to_owned(),
         1 => "1 mailbox".to_owned(),
         many => format!("{} mailboxes", show::count(many)),
     };
-    let sent = show::plural(sums.total.messages, "message");
-    let agents = show::plural(sums.agents.len() as u64, "agent");
-    format!("{agents} sent {sent} from {from}.")
+    let known = match agents {
+        0 => "no agent is known".to_owned(),
+        1 => "1 agent is known".to_owned(),
+        many => format!("{} agents are known", show::count(many)),
+    };
+    match messages {
+        0 => "No message is known to have been sent in this period.".into(),
+        1 => format!("1 message was sent from {from}; {known}."),
+        many => format!(
+            "{} messages were sent from {from}; {known}.",
+            show::count(many)
+        ),
+    }
 }
 
 /// The second one: how sure that is.
@@ -412,6 +428,23 @@ mod tests {
         let expected = "there are 4 gaps: something was not fetched, and Microsoft serves it no \
                         more, as far as the first 1 tell.";
         assert!(told.contains(expected), "{told}");
+    }
+
+    #[test]
+    fn messages_are_counted_and_agents_are_known() {
+        assert_eq!(
+            lead(12, 1, 0),
+            "12 messages were sent from 1 mailbox; no agent is known."
+        );
+        assert_eq!(
+            lead(1_200, 3, 2),
+            "1,200 messages were sent from 3 mailboxes; 2 agents are known."
+        );
+        assert_eq!(
+            lead(1, 0, 1),
+            "1 message was sent from no known mailbox; 1 agent is known."
+        );
+        assert!(lead(0, 0, 0).starts_with("No message is known"));
     }
 
     #[test]
