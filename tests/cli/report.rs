@@ -330,9 +330,9 @@ async fn one_mailbox_no_mailbox_and_wrong_usage() {
 
     let out = stage.folder.path().join("empty.html").display().to_string();
     let database = stage.database.clone();
-    let ask = |from: &str, to: &str, out: &str| {
+    let ask_for = |from: &str, to: &str, out: &str, more: &[&str]| {
         let tenant = stage.tenant.as_str();
-        run(&[
+        let of = [
             "report",
             "--database",
             &database,
@@ -346,12 +346,23 @@ async fn one_mailbox_no_mailbox_and_wrong_usage() {
             to,
             "--out",
             out,
-        ])
+        ];
+        run(&[&of[..], more].concat())
     };
+    let ask = |from: &str, to: &str, out: &str| ask_for(from, to, out, &[]);
     succeeded(&ask("2020-01-01", "2020-02-01", &out));
     let empty = page(std::path::Path::new(&out));
     assert!(empty.contains("No message is known to have been sent in this period."));
     assert!(empty.contains("1 Jan 2020 to 31 Jan 2020"), "{empty}");
+    // when its sides wrote is told all the same
+    for more in [&[][..], &["--pseudonyms"]] {
+        let more = [&["--mailbox", "support@contoso.com"], more].concat();
+        succeeded(&ask_for("2020-01-01", "2020-02-01", &out, &more));
+        let quiet = page(std::path::Path::new(&out));
+        let sides = quiet.split("id=\"t-sides\"").nth(1).expect("the table");
+        assert!(sides.contains("support@contoso.com"), "{sides}");
+        assert!(!sides.contains("sales@contoso.com"), "{sides}");
+    }
     let html = succeeded(&ask("2020-01-01", "2020-02-01", "-"));
     assert!(html.starts_with("<!doctype html>"));
     let wrong = ask("2020-02-01", "2020-01-01", &out);
