@@ -253,9 +253,48 @@ impl BackOff {
     }
 }
 
+/// The answer to a read, asked again as often as a refusal leaves a chance. Many reads make one
+/// answer to a person: a single busy moment of the server is not to cost all of them.
+pub(super) async fn again<T>(
+    ask: impl AsyncFn() -> Result<Response<T>, Status>,
+) -> Result<T, Refused> {
+    let mut back_off = BackOff::default();
+    loop {
+        match answer(ask().await) {
+            Err(refused) if back_off.wait_after(&refused).await => {
+                tracing::info!(%refused, "asking again");
+            }
+            told => return told,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+    use tonic::Code;
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    #[tokio::test]
+    async fn a_read_is_asked_again_where_that_has_a_chance() {
+        let ask = async |code, wait| {
+            let asked = Cell::new(0);
+            let told = again(async || {
+                asked.set(asked.get() + 1);
+                let details = ErrorDetails::with_retry_info(wait);
+                match asked.get() {
+                    1 => Err(Status::with_error_details(code, "", details)),
+                    _ => Ok(Response::new(7)),
+                }
+            });
+            (told.await.ok(), asked.get())
+        };
+        let wait = Some(Duration::from_millis(1));
+        assert_eq!(ask(Code::ResourceExhausted, wait).await, (Some(7), 2));
+        assert_eq!(ask(Code::ResourceExhausted, None).await, (None, 1));
+        assert_eq!(ask(Code::InvalidArgument, wait).await, (None, 1));
+    }
 
     #[test]
     fn a_server_is_named_with_or_without_scheme() {

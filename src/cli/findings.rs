@@ -4,7 +4,7 @@ pub(super) mod report;
 
 use super::{
     Outcome,
-    client::{Api, Need, Target, answer, request},
+    client::{Api, Need, Target, again, request},
     status::Refused,
     tenant,
 };
@@ -92,8 +92,8 @@ pub(super) async fn all(
     };
     let mut found = Vec::new();
     loop {
-        let page = api.coverage().list_findings(request(asked.clone())).await;
-        let page = answer(page)?;
+        let page =
+            again(async || api.coverage().list_findings(request(asked.clone())).await).await?;
         found.extend(page.findings);
         if page.next_page_token.is_empty() {
             return Ok((found, page.revision));

@@ -131,12 +131,16 @@ impl Report {
     }
 }
 
-/// Whole, or as it was: beside it, and then in its place.
+/// Whole, or as it was: beside it, and then in its place. What does not get there goes: it is full
+/// of names, and nobody looks for it.
 fn write(path: &Path, html: &str) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    fs::write(&name, html)?;
-    fs::rename(&name, path)
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let written = fs::write(&part, html).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part); // it may never have been there
+    }
+    written
 }
 
 fn now() -> Timestamp {
@@ -195,7 +199,10 @@ mod tests {
         write(&path, "one").unwrap();
         write(&path, "two").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write(folder.path(), "x").is_err());
+        let taken = folder.path().join("b.html");
+        fs::create_dir(&taken).unwrap();
+        assert!(write(&taken, "x").is_err());
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 2, "no part of a page");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Outcome,
-    client::{Api, Need, Target, answer, request},
+    client::{Api, Need, Target, again, request},
     show,
     table::{Screen, Table, Tone},
     tenant, time,
@@ -132,8 +132,11 @@ async fn page(
     api: &Api,
     asked: &SummarizeAgentsRequest,
 ) -> anyhow::Result<(Vec<AgentSummary>, String)> {
-    let asked = request(asked.clone());
-    let page = answer(api.attributions().summarize_agents(asked).await)?;
+    let ask = async || {
+        let asked = request(asked.clone());
+        api.attributions().summarize_agents(asked).await
+    };
+    let page = again(ask).await?;
     Ok((page.rows, page.next_page_token))
 }
 

@@ -73,11 +73,12 @@ impl Basis {
         }
     }
 
-    /// Whose log wrote it.
-    pub fn side(self) -> Side {
+    /// Whose log wrote it. A plain `Send` may stand in either.
+    pub fn side(self) -> Option<Side> {
         match self {
-            Self::MailboxSendAs | Self::MailboxSendOnBehalf => Side::Mailbox,
-            Self::AgentSendAs | Self::AgentSendOnBehalf | Self::Send => Side::Agent,
+            Self::MailboxSendAs | Self::MailboxSendOnBehalf => Some(Side::Mailbox),
+            Self::AgentSendAs | Self::AgentSendOnBehalf => Some(Side::Agent),
+            Self::Send => None,
         }
     }
 }

@@ -289,7 +289,7 @@ impl Tally {
             Verdict::Attributed => number,
             _ => 0,
         };
-        let side = self.basis.map(Basis::side);
+        let side = self.basis.and_then(Basis::side);
         // what is confirmed has both sides, whichever the basis is of
         let of_side = |one: Side| match side {
             Some(side) if side == one => self.messages,

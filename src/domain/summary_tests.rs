@@ -335,6 +335,24 @@ fn tally(slot: &str, mailbox: &str, agent: Option<&str>, messages: u64) -> Tally
     }
 }
 
+/// Of a plain Send nothing but the confirmation tells in whose log it stands.
+#[test]
+fn a_side_is_counted_where_it_is_known() {
+    let of = |basis| {
+        let slot = "2026-03-01T09:00:00Z";
+        let counts = Tally {
+            basis,
+            ..tally(slot, "a@x", Some("anna@x"), 5)
+        }
+        .counts();
+        (counts.by_mailbox_side, counts.by_agent_side)
+    };
+    assert_eq!(of(Some(Basis::MailboxSendAs)), (5, 1));
+    assert_eq!(of(Some(Basis::AgentSendOnBehalf)), (1, 5));
+    assert_eq!(of(Some(Basis::Send)), (1, 1));
+    assert_eq!(of(None), (1, 1));
+}
+
 #[test]
 fn a_fold_holds_no_more_than_its_page_in_any_order() {
     let days = Buckets {

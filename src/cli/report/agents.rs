@@ -79,7 +79,7 @@ fn hours(report: &Report<'_>, html: &mut Html<'_>) {
     html.own(report.axis.zone.name());
     html.raw(". The more the colour stands out, the more messages; each agent against the own ");
     html.raw("busiest hour.</p>");
-    html.raw("<div class=\"two\"><figure><figcaption>All agents, by day of the week");
+    html.raw("<div class=\"two\"><figure><figcaption>All messages, by day of the week");
     html.raw("</figcaption><div class=\"lanes short\">");
     let most = sums.week.iter().flatten().copied().max().unwrap_or(0);
     for (day, hours) in WEEKDAYS.iter().zip(&sums.week) {

@@ -12,7 +12,6 @@ use super::{
     volume::ticks,
 };
 use crate::pb::{CoverageGap, Side, WindowClock, WindowOutcome};
-use std::collections::BTreeSet;
 
 const MOST: usize = 24;
 
@@ -114,7 +113,7 @@ fn sides(report: &Report<'_>, html: &mut Html<'_>) {
     html.raw(
         "</div><p class=\"note\">The numbers are in the table <em>Mailboxes over time</em> \
               above. A message that both sides write of in different ways counts for the stronger \
-              one.</p></figure>",
+              one; one of which nothing but a plain <em>Send</em> tells counts for none.</p></figure>",
     );
 }
 
@@ -217,11 +216,13 @@ fn sources(report: &Report<'_>, html: &mut Html<'_>) {
                 Told::from(format!("{outcome} {}", failure.code))
             }
         };
+        // the last ones are told: where the first of all begins is not
+        let first = one.periods.first().filter(|_| one.periods_omitted == 0);
         vec![
             Cell::Told(Told::from(&one.source)),
             Cell::Own(clock(one.clock).into()),
             Cell::Number(periods),
-            moment(one.periods.first().and_then(|one| one.start.as_ref())),
+            moment(first.and_then(|one| one.start.as_ref())),
             moment(one.periods.last().and_then(|one| one.end.as_ref())),
             moment(one.last_success.as_ref()),
             moment(failure.received_at.as_ref()),
@@ -250,9 +251,13 @@ fn sources(report: &Report<'_>, html: &mut Html<'_>) {
 fn seen(report: &Report<'_>, html: &mut Html<'_>) {
     let coverage = &report.fetched.coverage;
     let moment = |at: Option<&prost_types::Timestamp>| moment(report, at);
-    let asked: BTreeSet<&String> = report.fetched.sums.mailboxes.keys().collect();
+    let asked = Told::from(&report.mailbox);
+    let asked = report.names.shown(&asked);
+    let sums = &report.fetched.sums.mailboxes;
+    // it may have sent nothing in the period, or be asked for by an alias
+    let is_asked = |name: &String| *name == asked || sums.contains_key(name);
     let seen = coverage.sides.iter();
-    let seen = seen.filter(|one| report.mailbox.is_empty() || asked.contains(&one.mailbox));
+    let seen = seen.filter(|one| report.mailbox.is_empty() || is_asked(&one.mailbox));
     let rows = seen.map(|one| {
         let side = match one.side() {
             Side::Mailbox => "mailbox",

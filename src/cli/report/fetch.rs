@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        client::{Api, answer, request},
+        client::{Api, again, request},
         findings, show,
     },
     axis::Axis,
@@ -39,7 +39,7 @@ pub(super) async fn all(
         tenant_id: tenant_id.clone(),
         at_least_revision: 0,
     };
-    let told = answer(api.tenants().get_tenant(request(asked)).await)?;
+    let told = again(async || api.tenants().get_tenant(request(asked.clone())).await).await?;
     let register = register(api, &tenant_id).await?;
     let asked = GetCoverageRequest {
         tenant_id: tenant_id.clone(),
@@ -47,7 +47,8 @@ pub(super) async fn all(
         end: Some(end),
         at_least_revision: 0,
     };
-    let coverage = answer(api.coverage().get_coverage(request(asked)).await)?;
+    let coverage =
+        again(async || api.coverage().get_coverage(request(asked.clone())).await).await?;
     let asked = SummarizeAgentsRequest {
         tenant_id: tenant_id.clone(),
         start: Some(start),
@@ -82,8 +83,8 @@ async fn register(api: &Api, tenant_id: &str) -> anyhow::Result<Vec<Mailbox>> {
     };
     let mut all = Vec::new();
     loop {
-        let page = api.tenants().list_mailboxes(request(asked.clone())).await;
-        let page = answer(page)?;
+        let page =
+            again(async || api.tenants().list_mailboxes(request(asked.clone())).await).await?;
         all.extend(page.mailboxes);
         asked.page_token = page.next_page_token;
         if asked.page_token.is_empty() {
@@ -99,8 +100,11 @@ async fn sums(
 ) -> anyhow::Result<(Sums, u64)> {
     let mut sums = Sums::of(axis);
     loop {
-        let asking = request(asked.clone());
-        let page = answer(api.attributions().summarize_agents(asking).await)?;
+        let ask = async || {
+            let asked = request(asked.clone());
+            api.attributions().summarize_agents(asked).await
+        };
+        let page = again(ask).await?;
         for row in &page.rows {
             sums.add(axis, row);
         }

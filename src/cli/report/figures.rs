@@ -37,7 +37,7 @@ pub(super) enum LogState {
     Lost,
     /// Behind what is complete: more may come.
     Open,
-    /// Before what is complete, or nobody tells what is.
+    /// Before what is complete, or nobody tells what is, or where the gaps are.
     Unknown,
 }
 
@@ -75,12 +75,20 @@ impl LogState {
         if !touched.is_empty() {
             return Self::Lost;
         }
-        match (period.start < since, period.end > through) {
-            (true, _) => Self::Unknown,
-            (_, true) => Self::Open,
-            _ => Self::Complete,
+        let is_told = period.start >= since && !may_have_more_gaps(coverage, period);
+        match (is_told, period.end > through) {
+            (false, _) => Self::Unknown,
+            (true, true) => Self::Open,
+            (true, false) => Self::Complete,
         }
     }
+}
+
+/// Gaps are told in the order in which they begin: those that are left out begin no earlier than
+/// the last one that is told.
+fn may_have_more_gaps(coverage: &GetCoverageResponse, period: TimeRange) -> bool {
+    let last = coverage.gaps.last().and_then(sent);
+    coverage.gaps_omitted > 0 && last.is_none_or(|last| period.end > last.start)
 }
 
 /// The send times that a gap concerns.
@@ -116,18 +124,34 @@ pub(super) fn percent(part: u64, of: u64) -> String {
 /// The first sentence: how much there is of what.
 pub(super) fn headline(fetched: &Fetched) -> String {
     let sums = &fetched.sums;
-    if sums.total.messages == 0 {
-        return "No message is known to have been sent in this period.".into();
-    }
     let mailboxes = sums.mailboxes.keys().filter(|name| !name.is_empty());
-    let mailboxes = mailboxes.count() as u64;
+    lead(
+        sums.total.messages,
+        mailboxes.count() as u64,
+        sums.agents.len() as u64,
+    )
+}
+
+/// Not that the agents sent them: of some messages no agent is known, or there was none.
+fn lead(messages: u64, mailboxes: u64, agents: u64) -> String {
     let from = match mailboxes {
+        0 => "no known mailbox".to_owned(),
         1 => "1 mailbox".to_owned(),
         many => format!("{} mailboxes", show::count(many)),
     };
-    let sent = show::plural(sums.total.messages, "message");
-    let agents = show::plural(sums.agents.len() as u64, "agent");
-    format!("{agents} sent {sent} from {from}.")
+    let known = match agents {
+        0 => "no agent is known".to_owned(),
+        1 => "1 agent is known".to_owned(),
+        many => format!("{} agents are known", show::count(many)),
+    };
+    match messages {
+        0 => "No message is known to have been sent in this period.".into(),
+        1 => format!("1 message was sent from {from}; {known}."),
+        many => format!(
+            "{} messages were sent from {from}; {known}.",
+            show::count(many)
+        ),
+    }
 }
 
 /// The second one: how sure that is.
@@ -150,7 +174,8 @@ pub(super) struct Completeness {
 }
 
 pub(super) fn completeness(coverage: &GetCoverageResponse, axis: &Axis) -> Completeness {
-    let gaps = coverage.gaps.len() as u64 + coverage.gaps_omitted;
+    let listed = coverage.gaps.len() as u64;
+    let gaps = listed + coverage.gaps_omitted;
     let lost = coverage.gaps.iter();
     let lost = lost.filter(|gap| gap.served_until.is_none()).count() as u64;
     let since = time(coverage.complete_since.as_ref());
@@ -179,14 +204,19 @@ pub(super) fn completeness(coverage: &GetCoverageResponse, axis: &Axis) -> Compl
     };
     if gaps > 0 {
         let are = if gaps == 1 { "is" } else { "are" };
-        let can = match (lost, gaps) {
-            (0, _) => "and can still be fetched",
-            (lost, gaps) if lost == gaps => "and Microsoft serves it no more",
-            _ => "and only a part of that can still be fetched",
+        let can = match lost {
+            0 => "can still be fetched",
+            lost if lost == listed => "Microsoft serves it no more",
+            _ => "only a part of that can still be fetched",
         };
         let many = show::plural(gaps, "gap");
+        // of those that are left out nobody tells
+        let of = match coverage.gaps_omitted {
+            0 => String::new(),
+            _ => format!(", as far as the first {} tell", show::count(listed)),
+        };
         text.push_str(&format!(
-            " But there {are} {many}: something was not fetched, {can}."
+            " But there {are} {many}: something was not fetched, and {can}{of}."
         ));
     }
     let class = match (gaps, through >= axis.range.end && since <= axis.range.start) {
@@ -365,6 +395,56 @@ mod tests {
         );
         let nothing = GetCoverageResponse::default();
         assert_eq!(LogState::of(&nothing, day(3)), Unknown);
+    }
+
+    /// The last listed gap begins at noon of the sixth.
+    #[test]
+    fn where_gaps_are_left_out_nothing_is_complete() {
+        let cut = GetCoverageResponse {
+            gaps_omitted: 3,
+            ..coverage()
+        };
+        let of = |number| LogState::of(&cut, day(number));
+        use LogState::{Complete, Gap, Lost, Unknown};
+        assert_eq!(
+            (2..9).map(of).collect::<Vec<_>>(),
+            [Complete, Lost, Complete, Complete, Gap, Gap, Unknown]
+        );
+        let of_some_lost = GetCoverageResponse {
+            gaps: coverage().gaps[..1].to_vec(),
+            ..cut.clone()
+        };
+        let of = |number| LogState::of(&of_some_lost, day(number));
+        assert_eq!(
+            (2..6).map(of).collect::<Vec<_>>(),
+            [Complete, Lost, Unknown, Unknown]
+        );
+        let range = TimeRange {
+            start: day(2).start,
+            end: day(9).start,
+        };
+        let axis = Axis::of(range, Zone::named("").unwrap());
+        let told = completeness(&of_some_lost, &axis).text;
+        let expected = "there are 4 gaps: something was not fetched, and Microsoft serves it no \
+                        more, as far as the first 1 tell.";
+        assert!(told.contains(expected), "{told}");
+    }
+
+    #[test]
+    fn messages_are_counted_and_agents_are_known() {
+        assert_eq!(
+            lead(12, 1, 0),
+            "12 messages were sent from 1 mailbox; no agent is known."
+        );
+        assert_eq!(
+            lead(1_200, 3, 2),
+            "1,200 messages were sent from 3 mailboxes; 2 agents are known."
+        );
+        assert_eq!(
+            lead(1, 0, 1),
+            "1 message was sent from no known mailbox; 1 agent is known."
+        );
+        assert!(lead(0, 0, 0).starts_with("No message is known"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::pb::{Mailbox, MailboxKind};
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 /// What a record, the register or a caller says. It gets onto the page by
@@ -42,11 +42,13 @@ pub(super) struct Names {
 /// Pseudonyms, the same for the same person everywhere on one page.
 #[derive(Default)]
 struct Masks {
-    /// By any name of somebody, in lower case.
+    /// By any name of somebody, folded.
     whole: HashMap<String, String>,
+    /// All of these. What is one already stays, whoever else is called that.
+    given: HashSet<String>,
     /// The same to be found inside texts, the longest first.
     inside: Vec<(Vec<char>, String)>,
-    /// Addresses of shared mailboxes, which stay.
+    /// Addresses of shared mailboxes, folded, which stay.
     kept: BTreeSet<String>,
 }
 
@@ -80,14 +82,12 @@ impl Names {
     /// Agents, and all that is not known to be a shared mailbox, by pseudonyms.
     pub fn with_pseudonyms(register: &[Mailbox], people: &People<'_>) -> Self {
         let mut masks = Masks::default();
-        masks.kept.insert(people.tenant.to_lowercase());
-        let agents: BTreeSet<&str> = people.agents.iter().copied().collect();
+        masks.kept.insert(fold(people.tenant));
+        let agents: BTreeSet<String> = people.agents.iter().map(|one| fold(one)).collect();
         for one in register.iter().filter(|one| is_shared(one)) {
             let all = [&one.address].into_iter().chain(&one.aliases);
-            let all = all.map(|address| address.to_lowercase());
-            masks
-                .kept
-                .extend(all.filter(|one| !agents.contains(one.as_str())));
+            let all = all.map(|address| fold(address));
+            masks.kept.extend(all.filter(|one| !agents.contains(one)));
         }
         for (at, agent) in people.agents.iter().enumerate() {
             masks.call(agent, format!("Agent {}", at + 1));
@@ -99,12 +99,17 @@ impl Names {
                 masks.call(mailbox, format!("Mailbox {number}"));
             }
         }
+        let known = |other: &str| {
+            let known = register.iter().find(|one| one.address == other);
+            known.filter(|one| !is_shared(one))
+        };
+        // those whose other names the register tells come first: these are nobody else then
+        let others = people.others.iter().map(|other| (*other, known(other)));
+        let (registered, strangers): (Vec<_>, Vec<_>) = others.partition(|one| one.1.is_some());
         let mut number = 0;
-        for other in &people.others {
-            let known = register.iter().find(|one| one.address == *other);
-            // one person may be named in several ways before the register says that it is one
-            let known = known.filter(|one| !is_shared(one));
+        for (other, known) in registered.into_iter().chain(strangers) {
             if masks.is_new(other) {
+                // one person may be named in several ways before the register says that it is one
                 let aliases = known.map_or(&[][..], |one| &one.aliases);
                 let pseudonym = aliases.iter().find_map(|one| masks.called(one));
                 let pseudonym = pseudonym.unwrap_or_else(|| {
@@ -153,16 +158,17 @@ fn is_shared(one: &Mailbox) -> bool {
 
 impl Masks {
     fn is_new(&self, name: &str) -> bool {
-        let name = name.to_lowercase();
+        let name = fold(name);
         !name.is_empty() && !self.kept.contains(&name) && !self.whole.contains_key(&name)
     }
 
     fn called(&self, name: &str) -> Option<String> {
-        self.whole.get(&name.to_lowercase()).cloned()
+        self.whole.get(&fold(name)).cloned()
     }
 
     fn call(&mut self, name: &str, pseudonym: String) {
-        self.whole.entry(name.to_lowercase()).or_insert(pseudonym);
+        self.given.insert(pseudonym.clone());
+        self.whole.entry(fold(name)).or_insert(pseudonym);
     }
 
     /// All that the register knows somebody by.
@@ -176,7 +182,7 @@ impl Masks {
             &person.mailbox_guid,
         ];
         for name in person.aliases.iter().chain(more) {
-            if name.chars().count() >= SHORTEST && !self.kept.contains(&name.to_lowercase()) {
+            if name.chars().count() >= SHORTEST && !self.kept.contains(&fold(name)) {
                 self.call(name, pseudonym.clone());
             }
         }
@@ -191,21 +197,25 @@ impl Masks {
         }
         let mut needles: Vec<(Vec<char>, String)> = needles
             .into_iter()
-            .map(|(name, pseudonym)| (lower(&name), pseudonym.clone()))
+            .map(|(name, pseudonym)| (name.chars().collect(), pseudonym.clone()))
             .collect();
         needles.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         needles
     }
 
     fn mask(&self, text: &str) -> String {
-        let whole = text.to_lowercase();
+        if self.given.contains(text) {
+            return text.to_owned();
+        }
+        let whole = fold(text);
         if let Some(pseudonym) = self.whole.get(&whole) {
             return pseudonym.clone();
         }
         if self.kept.contains(&whole) {
             return text.to_owned();
         }
-        let (chars, folded): (Vec<char>, Vec<char>) = (text.chars().collect(), lower(text));
+        let (chars, folded): (Vec<char>, Vec<char>) =
+            (text.chars().collect(), whole.chars().collect());
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
         while at < chars.len() {
@@ -241,9 +251,12 @@ impl Masks {
     }
 }
 
-/// In lower case, as many characters as before.
-fn lower(text: &str) -> Vec<char> {
-    let one = |c: char| c.to_lowercase().next().unwrap_or(c);
+/// One spelling of what is compared: in lower case, as many characters as before.
+fn fold(text: &str) -> String {
+    let one = |c: char| match c.to_lowercase().next() {
+        Some('ς') => 'σ', // a capital one does not tell whether the word ends
+        lower => lower.unwrap_or(c),
+    };
     text.chars().map(one).collect()
 }
 
@@ -322,6 +335,7 @@ mod tests {
             agents: vec!["o'brien@contoso.com", "anna@contoso.com"],
             mailboxes: vec!["support@contoso.com", "boss@contoso.com"],
             others: vec![
+                "anna keller",
                 "idle@contoso.com",
                 "anna@contoso.com",
                 "Crew Crewson",
@@ -355,6 +369,53 @@ mod tests {
         }
         assert!(names.display(&Told::from("anna@contoso.com")).is_none());
         assert!(names.display(&Told::from("support@contoso.com")).is_some());
+    }
+
+    #[test]
+    fn who_is_called_like_a_pseudonym_is_still_somebody_else() {
+        let register = [
+            mailbox("anna@contoso.com", MailboxKind::User, "Agent 2"),
+            mailbox("ben@contoso.com", MailboxKind::User, "agent 1"),
+        ];
+        let people = People {
+            agents: vec!["anna@contoso.com", "ben@contoso.com"],
+            mailboxes: Vec::new(),
+            others: vec!["anna@contoso.com", "ben@contoso.com"],
+            tenant: "c0117050-0000-4000-8000-000000000001",
+        };
+        let names = Names::with_pseudonyms(&register, &people);
+        for (address, expected) in [
+            ("anna@contoso.com", "Agent 1"),
+            ("ben@contoso.com", "Agent 2"),
+        ] {
+            let once = names.shown(&Told::from(address)).into_owned();
+            assert_eq!(once, expected);
+            assert_eq!(names.shown(&Told::from(once)), expected, "masked again");
+        }
+    }
+
+    #[test]
+    fn letters_are_one_in_any_case() {
+        let register = [
+            mailbox("ivan@contoso.com", MailboxKind::User, "İvan Kaya"),
+            mailbox("maria@contoso.com", MailboxKind::User, "ΜΑΡΙΑ ΠΑΠΠΑΣ"),
+        ];
+        let people = People {
+            agents: vec!["ivan@contoso.com", "maria@contoso.com"],
+            mailboxes: Vec::new(),
+            others: vec!["ivan@contoso.com", "maria@contoso.com"],
+            tenant: "c0117050-0000-4000-8000-000000000001",
+        };
+        let names = Names::with_pseudonyms(&register, &people);
+        for (text, expected) in [
+            ("İvan Kaya", "Agent 1"),
+            ("it is İVAN KAYA.", "it is Agent 1."),
+            ("it is ivan kaya.", "it is Agent 1."),
+            ("it is Μαρια Παππας.", "it is Agent 2."),
+            ("it is ΜΑΡΙΑ ΠΑΠΠΑΣ.", "it is Agent 2."),
+        ] {
+            assert_eq!(names.shown(&Told::from(text)), expected, "{text}");
+        }
     }
 
     #[test]

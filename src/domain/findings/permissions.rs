@@ -8,7 +8,8 @@ use crate::domain::settings::{Names, PermissionSettings, Property, Right};
 use crate::domain::{AdminChange, MailboxKind, Settings, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of each mailbox × trustee × right.
+/// What is known of each mailbox × trustee × right. What it says calls a trustee as the finding
+/// does, and not as the source did: who hides the one name hides all.
 #[derive(Debug, Default)]
 pub(super) struct Permissions<'a> {
     told: BTreeMap<(usize, usize, Right), Vec<Fact<'a, bool>>>,
@@ -70,6 +71,7 @@ impl<'a> Permissions<'a> {
         let trustee = accounts.add(&row.trustee);
         for &right in &row.rights {
             let does = if row.is_denied { "is denied" } else { "has" };
+            let whom = &accounts.all[trustee].name;
             self.tell(
                 mailbox,
                 trustee,
@@ -78,7 +80,7 @@ impl<'a> Permissions<'a> {
                     at: row.captured_at,
                     change: None,
                     value: !row.is_denied,
-                    says: format!("{} {does} {}", row.trustee, name(right)),
+                    says: format!("{whom} {does} {}", name(right)),
                 },
             );
         }
@@ -98,6 +100,7 @@ impl<'a> Permissions<'a> {
         }
         for trustee in &names.names {
             let account = accounts.add(trustee);
+            let whom = &accounts.all[account].name;
             self.tell(
                 mailbox,
                 account,
@@ -106,7 +109,7 @@ impl<'a> Permissions<'a> {
                     at,
                     change: None,
                     value: true,
-                    says: format!("GrantSendOnBehalfTo has {trustee}"),
+                    says: format!("GrantSendOnBehalfTo has {whom}"),
                 },
             );
         }
@@ -132,6 +135,7 @@ impl<'a> Permissions<'a> {
             return;
         }
         let account = accounts.add(&trustee);
+        let whom = &accounts.all[account].name;
         let was = if is_given { "given" } else { "taken" };
         self.tell(
             mailbox,
@@ -141,7 +145,7 @@ impl<'a> Permissions<'a> {
                 at: change.time,
                 change: Some(change),
                 value: is_given,
-                says: format!("{} was {was} to {trustee}", name(right))
+                says: format!("{} was {was} to {whom}", name(right))
                     .replace("taken to", "taken from"),
             },
         );

@@ -130,8 +130,10 @@ impl Stage {
         self.window("collector-1", hours(96), hours(84), "AF50000")
             .await;
         let settings = self.folder.path().join("settings.json");
-        let json = r#"[{"PrimarySmtpAddress":"support@contoso.com","RecipientTypeDetails":"SharedMailbox","DefaultAuditSet":["Admin","Owner"],"AuditDelegate":["Update"],"GrantSendOnBehalfTo":["Anna Keller","ben.okafor@contoso.com"]},
-            {"PrimarySmtpAddress":"anna.keller@contoso.com","RecipientTypeDetails":"UserMailbox","DefaultAuditSet":["Admin"],"AuditOwner":["Update"]}]"#;
+        let json = r#"[{"PrimarySmtpAddress":"support@contoso.com","RecipientTypeDetails":"SharedMailbox","DefaultAuditSet":["Admin","Owner"],"AuditDelegate":["Update"],"GrantSendOnBehalfTo":["Anna Keller","Ben Okafor"]},
+            {"Identity":"support@contoso.com","Trustee":"Anna Keller","AccessControlType":"Allow","AccessRights":["SendAs"]},
+            {"Identity":"support@contoso.com","Trustee":"Ben Okafor","AccessControlType":"Allow","AccessRights":["SendAs"]},
+            {"PrimarySmtpAddress":"anna.keller@contoso.com","DisplayName":"Anna Keller","RecipientTypeDetails":"UserMailbox","DefaultAuditSet":["Admin"],"AuditOwner":["Update"]}]"#;
         fs::write(&settings, json).expect("written");
         let settings = settings.display().to_string();
         let target = [
@@ -142,7 +144,8 @@ impl Stage {
             &settings,
         ];
         run(&[&["check-setup"], &target[..]].concat());
-        let mut anna = mailbox("anna.keller@contoso.com", MailboxKind::User, "Anna Keller");
+        // what she is called only the settings know, and what he is called only the register
+        let mut anna = mailbox("anna.keller@contoso.com", MailboxKind::User, "");
         anna.aliases = vec!["ak@contoso.com".into()];
         let ben = mailbox("ben.okafor@contoso.com", MailboxKind::User, "Ben Okafor");
         self.put(vec![anna, ben]).await;

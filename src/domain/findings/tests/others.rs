@@ -188,6 +188,44 @@ fn permissions_that_are_missing_or_too_many() {
     assert_eq!(Case::default().change(given).found(), [""; 0]);
 }
 
+/// Exports call people by display names. The clues call them as the finding does.
+#[test]
+fn a_trustee_has_one_name_in_a_finding() {
+    let anna = MailboxSettings {
+        called: Called {
+            perhaps: vec!["Anna Keller".into()],
+            ..agent(ANNA).called
+        },
+        ..agent(ANNA)
+    };
+    let support = MailboxSettings {
+        grant_send_on_behalf_to: people("Anna Keller"),
+        ..shared()
+    };
+    let mut case = Case::with(vec![support, anna]);
+    let trustee = [("AccessRights", "SendAs"), ("Trustee", "Anna Keller")];
+    case.settings.permissions = permissions(&[("anna keller", Right::SendAs)]);
+    let says = |case: &Case, cause| {
+        let found = case.findings();
+        let of_cause = found.into_iter().find(|one| one.cause == cause);
+        let clues = of_cause.expect("a finding").clues.into_iter();
+        clues.map(|clue| clue.says).collect::<Vec<String>>()
+    };
+    assert_eq!(
+        says(&case, Cause::SendAsAndSendOnBehalf),
+        [
+            format!("{ANNA} has SendAs"),
+            format!("GrantSendOnBehalfTo has {ANNA}")
+        ]
+    );
+    case.settings.mailboxes[0] = shared();
+    let taken = change(11, "Remove-RecipientPermission", SHARED, &trustee);
+    assert_eq!(
+        says(&case.change(taken), Cause::AgentWithoutSendAs),
+        [format!("SendAs was taken from {ANNA}")]
+    );
+}
+
 #[test]
 fn what_was_observed() {
     let span = |first, last| {
