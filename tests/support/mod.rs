@@ -2,6 +2,7 @@
 //! it, the program as a process, a Redis and what can happen to it.
 #![allow(dead_code, clippy::too_many_lines)] // each suite uses a part; stories are long
 
+pub mod again;
 pub mod browser;
 pub mod copy;
 pub mod disk;

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     server::reason,
     support::{
-        TestDb, ledger,
+        TestDb,
+        again::again,
+        ledger,
         messages::{Api, Method, Value},
         process::{Server, database},
         redis::Redis,
@@ -220,17 +222,14 @@ impl Caller {
             content: batch.content.clone().into(),
             ..Default::default()
         };
-        let mut ingest = IngestServiceClient::new(self.channel.clone());
-        let answer = loop {
-            match ingest.ingest_audit_batch(request.clone()).await {
-                Ok(answer) => break answer.into_inner(),
-                // the places are taken for the moment
-                Err(status) if status.code() == Code::ResourceExhausted => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                Err(status) => panic!("{status:?} {}", what()),
-            }
-        };
+        let posted = again(|| {
+            let mut ingest = IngestServiceClient::new(self.channel.clone());
+            let request = request.clone();
+            async move { ingest.ingest_audit_batch(request).await }
+        })
+        .await;
+        let answer = posted.unwrap_or_else(|status| panic!("{status:?} {}", what()));
+        let answer = answer.into_inner();
         let counts = answer.counts.expect("counts");
         let sum = counts.kept + counts.repeated + counts.ignored + counts.quarantined;
         assert_eq!(counts.received, sum, "{counts:?} {}", what());
@@ -252,16 +251,14 @@ impl Caller {
             at_least_revision: revision,
             ..Default::default()
         };
-        let mut lookup = AttributionServiceClient::new(self.channel.clone());
-        let answer = loop {
-            match lookup.lookup_attributions(request.clone()).await {
-                Ok(answer) => break answer.into_inner(),
-                Err(status) if status.code() == Code::ResourceExhausted => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                Err(status) => panic!("{status:?} {what}"),
-            }
-        };
+        let looked = again(|| {
+            let mut lookup = AttributionServiceClient::new(self.channel.clone());
+            let request = request.clone();
+            async move { lookup.lookup_attributions(request).await }
+        })
+        .await;
+        let answer = looked.unwrap_or_else(|status| panic!("{status:?} {what}"));
+        let answer = answer.into_inner();
         for (found, good) in answer.attributions.iter().zip(good) {
             assert_eq!(found.verdict(), pb::Verdict::Attributed, "{good:?} {what}");
             assert_eq!(found.agent, good.agent, "{what}");
@@ -277,10 +274,12 @@ async fn register(channel: &Channel, tenant: TenantId) {
         consented_at: crate::server::timestamp("2026-01-01T00:00:00Z"),
         ..Default::default()
     };
-    let registered = TenantServiceClient::new(channel.clone())
-        .register_tenant(request)
-        .await;
-    registered.expect("registered");
+    let registered = again(|| {
+        let mut tenants = TenantServiceClient::new(channel.clone());
+        let request = request.clone();
+        async move { tenants.register_tenant(request).await }
+    });
+    registered.await.expect("registered");
 }
 
 fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
