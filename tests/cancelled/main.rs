@@ -32,7 +32,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use support::{again, ledger};
+use support::{
+    again, ledger,
+    settings::{seed, set},
+};
 use tokio::{sync::Mutex, task::JoinSet, time::sleep};
 
 /// Dropped calls in the suite, of both engines together.
@@ -49,17 +52,6 @@ const MOST_WIRE: usize = 6;
 
 /// Metrics are the process's: one engine at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
-
-fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let set = std::env::var(name).ok()?;
-    let number = set.parse().ok();
-    Some(number.unwrap_or_else(|| panic!("{name} is a number")))
-}
-
-fn seed() -> u64 {
-    let random = || uuid::Uuid::new_v4().as_u64_pair().0 >> 32;
-    set("SENTBY_TEST_SEED").unwrap_or_else(random)
-}
 
 /// What came of the calls of one kind.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,6 +17,7 @@ pub mod raw;
 pub mod records;
 pub mod redis;
 pub mod resp;
+pub mod settings;
 pub mod trip;
 pub mod wire;
 

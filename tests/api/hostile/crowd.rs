@@ -18,6 +18,7 @@ use crate::{
         messages::{Api, Method, Value},
         process::{Server, database},
         redis::Redis,
+        settings::{seed, set},
     },
     walls::{
         attacker::{Attacker, Handles},
@@ -282,11 +283,6 @@ async fn register(channel: &Channel, tenant: TenantId) {
     registered.await.expect("registered");
 }
 
-fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let set = std::env::var(name).ok()?;
-    Some(set.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_crowd_breaks_nothing() {
     let Some(db) = TestDb::postgres().await else {
@@ -296,7 +292,7 @@ async fn a_hostile_crowd_breaks_nothing() {
         return;
     };
     let server = Server::start_with(&database(&db.config.database), &["--cache", &redis.url()]);
-    let seed = set("SENTBY_TEST_SEED").unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0 >> 32);
+    let seed = seed();
     println!("seed {seed}");
     let run = Arc::new(Run {
         api: Api::read(),
