@@ -15,6 +15,7 @@ servers=() # the processes of the servers
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 die() { say "$*"; exit 1; }
+cannot() { say "$*"; exit 3; } # something is missing: nothing was tried, so nothing has failed
 
 # limited LIMIT SIGNAL COMMAND...  becomes the command. SIGNAL ends it when the time is up, and KILL 20 s later. Any signal
 # sent to it goes to its whole process group, with the same 20 s; it is sent SIGNAL if this script is killed outright.
@@ -121,19 +122,19 @@ start_postgres() {
   fi
   if ! programs=$(system_postgres); then
     unpack postgresql postgresql ||
-      die "found no PostgreSQL 15 or newer. An administrator can install it: apt-get install --no-install-recommends postgresql"
+      cannot "found no PostgreSQL 15 or newer. An administrator can install it: apt-get install --no-install-recommends postgresql"
     if ! "${as[@]}" test -r "$tree/usr"; then # a clone that its owner is not let into
       cp -a "$tree" "$temp/programs"
       tree=$temp/programs
     fi
     as+=(env LD_LIBRARY_PATH="$(libraries "$tree")")
     programs=$(echo "$tree"/usr/lib/postgresql/*/bin)
-    [[ $programs =~ /(1[5-9]|[2-9][0-9])/bin$ ]] || die "this distribution's PostgreSQL is older than 15"
+    [[ $programs =~ /(1[5-9]|[2-9][0-9])/bin$ ]] || cannot "this distribution's PostgreSQL is older than 15"
   fi
   # Left alone for its second, also by `finish`: when ended it leaves shared memory behind.
   limited "$limit" TERM "${as[@]}" "$programs/initdb" -D data --no-sync --auth trust --username postgres --encoding UTF8 \
     --locale C.UTF-8 >"$home/log" 2>&1 &
-  wait $! || { cat "$home/log" >&2 && die "initdb failed"; }
+  wait $! || { cat "$home/log" >&2 && cannot "initdb failed"; }
   for _ in {1..20}; do # only the server itself can tell, without a race, whether a port is free
     port=$((20000 + RANDOM % 12000)) # below those that the system hands to clients
     limited $((limit + 60)) INT "${as[@]}" "$programs/postgres" -D data -h 127.0.0.1 -p "$port" -k "$home" \
@@ -151,7 +152,7 @@ start_postgres() {
     job=
   done
   cat "$home/log" >&2
-  die "PostgreSQL does not start"
+  cannot "PostgreSQL does not start"
 }
 
 # Whether a program is a Redis of version 7 or newer.
@@ -166,10 +167,10 @@ find_redis() {
   local tree=$tools/redis
   if redis_server=$(command -v redis-server) && is_redis "$redis_server"; then return; fi
   unpack redis redis-server ||
-    die "found no Redis 7 or newer. An administrator can install it: apt-get install --no-install-recommends redis-server"
+    cannot "found no Redis 7 or newer. An administrator can install it: apt-get install --no-install-recommends redis-server"
   redis_server=$tools/redis-server
   wrap "$redis_server" "$tree" "$tree/usr/bin/redis-server"
-  is_redis "$redis_server" || die "this distribution's Redis is older than 7"
+  is_redis "$redis_server" || cannot "this distribution's Redis is older than 7"
 }
 
 # start_redis [OPTION...]  a new Redis that keeps nothing on disk, with these options of redis-server. $redis_url is where.
@@ -194,7 +195,7 @@ start_redis() {
     job=
   done
   cat "$home/log" >&2
-  die "Redis does not start"
+  cannot "Redis does not start"
 }
 
 # $pgbouncer: a program that becomes PgBouncer, or nothing: before 1.21 it does not know prepared statements. The tests that
@@ -241,7 +242,7 @@ prepare_python() {
   rm -rf "$venv"
   if ! python3 -m venv "$venv" >/dev/null 2>&1; then # no Python, or Debian's without its venv package
     unpack python3 python3 python3-pip-whl ||
-      die "found no Python. An administrator can install it: apt-get install --no-install-recommends python3-venv"
+      cannot "found no Python. An administrator can install it: apt-get install --no-install-recommends python3-venv"
     base=$(command -v python3 || echo "$tree/usr/bin/python3")
     wheels=({"$tree",}/usr/share/python-wheels/pip-*.whl)
     pip=("${wheels[0]}/pip")
@@ -249,6 +250,6 @@ prepare_python() {
   fi
   wrap "$python" "$tree" "$venv/bin/python"
   run "$python" "${pip[@]}" install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$wanted" ||
-    die "cannot install $wanted"
+    cannot "cannot install $wanted"
   cp "$wanted" "$venv/requirements.txt" # last: it says that the rest is complete
 }

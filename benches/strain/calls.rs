@@ -1,7 +1,8 @@
 //! Calls whose messages are encoded beforehand, as fast as they are asked for or as they arrive,
 //! and what became of each.
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use crate::support::messages::Raw;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::uri::PathAndQuery;
 use prost::Message;
@@ -16,7 +17,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     transport::{Channel, Endpoint},
 };
 
@@ -101,7 +101,7 @@ impl Client {
         let time = TIME.parse().expect("a value");
         request.metadata_mut().insert("grpc-timeout", time);
         let path = PathAndQuery::from_static(call.path);
-        ended(grpc.unary(request, path, Raw).await)
+        ended(grpc.unary(request, path, Raw::new()).await)
     }
 
     /// One of these calls after the other.
@@ -225,42 +225,4 @@ pub fn percentile(times: &[Duration], percent: usize) -> f64 {
     sorted
         .get(at)
         .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-}
-
-/// Bytes as they are.
-#[derive(Clone, Copy, Debug)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
 }

@@ -2,6 +2,7 @@
 //! second how it is called, the rest is the request.
 
 use super::{
+    config::config,
     content::TENANT,
     messages::{Api, open},
 };
@@ -9,12 +10,11 @@ use bytes::Bytes;
 use prost::Message as _;
 use sentby::{
     app::{App, register_tenant::Registration},
-    config::{CacheKind, Config, DatabaseUrl, LogFormat},
+    config::DatabaseUrl,
     domain::Timestamp,
     pb, server,
 };
 use std::{
-    net::SocketAddr,
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
@@ -167,29 +167,4 @@ fn adds_up(answer: &pb::IngestAuditBatchResponse) {
     assert_eq!(counts.received, sum, "{counts:?}");
     let told = answer.problems.len() as u64 + answer.problems_omitted;
     assert_eq!(told, counts.quarantined, "{counts:?}");
-}
-
-fn config(database: DatabaseUrl) -> Config {
-    Config {
-        database,
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        insecure: false,
-        tls_cert_file: None,
-        tls_key_file: None,
-        tls_client_ca_file: None,
-        callers_file: None,
-        max_connections: 1_000,
-        ops_listen: None,
-        otlp_endpoint: None,
-        key_file: None,
-        cache: CacheKind::Memory,
-        cache_ca_file: None,
-        cache_entries: 10_000,
-        ingest_memory: 32 << 20,
-        change_days: 30,
-        unjoined_send_days: 3_650,
-        delete_grace_days: 7,
-        log: "off".into(),
-        log_format: LogFormat::Text,
-    }
 }

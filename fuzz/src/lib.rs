@@ -3,6 +3,8 @@
 
 pub mod cached;
 pub mod callers;
+#[path = "../../tests/support/config.rs"]
+pub mod config;
 pub mod content;
 pub mod evidence;
 pub mod grpc;

@@ -15,6 +15,7 @@ use crate::support::{
     redis::Redis,
     register,
     resp::Reply,
+    settings::{seed, set},
 };
 use attacker::{Attacker, Handles};
 use bytes::Bytes;
@@ -140,10 +141,7 @@ impl Stage {
         for (number, victim) in victims.iter().enumerate() {
             victims::fill(&server, *victim, number).await;
         }
-        let seed = std::env::var("SENTBY_TEST_SEED").ok();
-        let seed = seed
-            .and_then(|seed| seed.parse().ok())
-            .unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0);
+        let seed = seed();
         Some(Self {
             db,
             redis,
@@ -377,15 +375,12 @@ async fn no_call_reaches_another_tenant() {
     stage.let_victims_ask().await;
     let before = stage.stored().await;
     let expected = [stage.looked_up(0).await, stage.looked_up(1).await];
-    let most = std::env::var("SENTBY_TEST_WALLS")
-        .ok()
-        .and_then(|most| most.parse().ok());
     let run = Arc::new(Run {
         app: Arc::clone(&stage.server.app),
         seed: stage.seed,
         attempts: AtomicU64::new(0),
         calls: Mutex::default(),
-        most: most.unwrap_or(20_000),
+        most: set("SENTBY_TEST_WALLS").unwrap_or(20_000),
     });
     let mut attackers = JoinSet::new();
     for number in 0..AT_ONCE {

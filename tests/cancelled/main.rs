@@ -21,7 +21,7 @@ mod quiet;
 mod requests;
 mod stage;
 
-use call::{Cut, Way};
+use call::{Answer, Cut, Way};
 use sentby::{simulate::Random, telemetry::meters};
 use stage::{Kind, Stage, TENANTS, Target};
 use std::{
@@ -30,9 +30,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
-use support::ledger;
-use tokio::{sync::Mutex, task::JoinSet};
+use support::{
+    again, ledger,
+    settings::{seed, set},
+};
+use tokio::{sync::Mutex, task::JoinSet, time::sleep};
 
 /// Dropped calls in the suite, of both engines together.
 const CANCELLATIONS: usize = 3_000;
@@ -48,17 +52,6 @@ const MOST_WIRE: usize = 6;
 
 /// Metrics are the process's: one engine at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
-
-fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let set = std::env::var(name).ok()?;
-    let number = set.parse().ok();
-    Some(number.unwrap_or_else(|| panic!("{name} is a number")))
-}
-
-fn seed() -> u64 {
-    let random = || uuid::Uuid::new_v4().as_u64_pair().0 >> 32;
-    set("SENTBY_TEST_SEED").unwrap_or_else(random)
-}
 
 /// What came of the calls of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,7 +91,9 @@ impl Run {
     }
 }
 
-/// One call. `true`: it completed, and was answered what is right.
+/// One call, and another one while the store is busy: what was refused is neither dropped nor
+/// completed, and whether it was stored is seen when it is sent again. `true`: it completed, and was
+/// answered what is right.
 async fn attempt(
     stage: &Stage,
     run: &Run,
@@ -110,16 +105,26 @@ async fn attempt(
     let tenant = random.below(TENANTS as u64 - 1) as usize;
     let method = &target.method;
     let may_last = cut.is_some_and(|cut| cut.polls > 3);
-    let mut request = requests::request(stage, &method.name, tenant, may_last, random).await;
-    let call = way.call(&method.path, request.sent.clone());
-    let (polls, answer) = call::until(cut, request.is_endless, call).await;
-    run.count(target, way, polls, answer.is_none());
-    if let Some(answer) = &answer {
-        answers::check(stage, target, &mut request, answer);
+    let until = Instant::now() + again::PATIENCE;
+    loop {
+        let mut request = requests::request(stage, &method.name, tenant, may_last, random).await;
+        let call = way.call(&method.path, request.sent.clone());
+        let (polls, answer) = call::until(cut, request.is_endless, call).await;
+        let is_refused = |answer: &Answer| again::may_ask_again(&answer.status);
+        let is_busy = answer.as_ref().is_some_and(is_refused) && Instant::now() < until;
+        if !is_busy {
+            run.count(target, way, polls, answer.is_none());
+            if let Some(answer) = &answer {
+                answers::check(stage, target, &mut request, answer);
+            }
+        }
+        let to_send_again = &mut request.batches;
+        stage.again.lock().expect("no panic").append(to_send_again);
+        if !is_busy {
+            return answer.is_some();
+        }
+        sleep(Duration::from_millis(50)).await;
     }
-    let mut again = stage.again.lock().expect("no panic");
-    again.append(&mut request.batches);
-    answer.is_some()
 }
 
 /// Dropped after one poll, two, three …, until it completes. After each of them no transaction is

@@ -6,6 +6,7 @@ use crate::{
     requests::{self, Batch},
     support::{
         TestDb,
+        again::again,
         messages::{Api, Method},
         postgres::Alone,
         records::{Record, blob},
@@ -197,6 +198,8 @@ impl Stage {
         let message = pb::IngestAuditBatchRequest {
             tenant_id: self.tenants[tenant].to_string(),
             content: content.into(),
+            // sent again it is answered the same
+            request_id: format!("what is known of {tenant}"),
             ..Default::default()
         };
         let response = self.ingest(message).await;
@@ -204,7 +207,7 @@ impl Stage {
         assert_eq!((counts.kept, counts.quarantined), (KNOWN, 1));
     }
 
-    /// As it should be: in process, to its end.
+    /// As it should be: in process, to its end, and again while the store is busy.
     async fn ingest(&self, message: pb::IngestAuditBatchRequest) -> pb::IngestAuditBatchResponse {
         let sent = Sent {
             messages: vec![message.encode_to_vec()],
@@ -212,9 +215,15 @@ impl Stage {
             is_held: false,
         };
         let path = "/sentby.v1.IngestService/IngestAuditBatch";
-        let answer = self.ways[0].call(path, sent).await;
-        assert_eq!(answer.status.code(), Code::Ok, "{:?}", answer.status);
-        let message = answer.messages.into_iter().next().expect("an answer");
+        let messages = again(|| async {
+            let answer = self.ways[0].call(path, sent.clone()).await;
+            match answer.status.code() {
+                Code::Ok => Ok(answer.messages),
+                _ => Err(answer.status),
+            }
+        });
+        let messages = messages.await.expect("ingested");
+        let message = messages.into_iter().next().expect("an answer");
         pb::IngestAuditBatchResponse::decode(message).expect("a response")
     }
 
@@ -232,8 +241,8 @@ impl Stage {
     }
 
     /// Sends again what was sent before: each batch was stored wholly or not at all, and what was
-    /// acknowledged is stored. How many of those whose call was dropped had
-    /// been stored, and how many not.
+    /// acknowledged is stored. How many of those whose call was dropped (or refused for the
+    /// moment) had been stored, and how many not.
     pub async fn send_again(&self, stored: &mut [u64]) -> [u64; 2] {
         let batches = std::mem::take(&mut *self.again.lock().expect("no panic"));
         let mut dropped = [0, 0];

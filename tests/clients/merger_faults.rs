@@ -22,6 +22,7 @@ use crate::{
     support::{
         process::Server,
         records::{Record, SUPPORT, guid},
+        settings::{seed, set},
         wire::{Flow, Wire},
     },
 };
@@ -356,16 +357,8 @@ impl Play {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reference_merger_is_equal_after_many_faults() {
-    let set = |name: &str| {
-        let set = std::env::var(name).ok()?;
-        Some(
-            set.parse::<u64>()
-                .unwrap_or_else(|_| panic!("{name} is a number")),
-        )
-    };
-    let rounds = set("SENTBY_TEST_ROUNDS").unwrap_or(FAULTS.len() as u64) as usize;
-    let random = || uuid::Uuid::new_v4().as_u64_pair().0 >> 32;
-    let seed = set("SENTBY_TEST_SEED").unwrap_or_else(random);
+    let rounds = set("SENTBY_TEST_ROUNDS").unwrap_or(FAULTS.len());
+    let seed = seed();
     println!("SENTBY_TEST_SEED={seed}");
     let Some(mut play) = Play::with(seed).await else {
         return;

@@ -8,10 +8,13 @@
 mod bodies;
 
 mod seeds;
+#[path = "../support/settings.rs"]
+mod settings;
 #[path = "../api/hostile/spoil.rs"]
 mod spoil;
 
 use sentby::simulate::Random;
+use settings::set;
 use std::{fs, path::Path};
 
 /// The files of a target, by name.
@@ -25,11 +28,6 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     files.sort();
     assert!(!files.is_empty(), "{target}");
     files
-}
-
-fn set(name: &str) -> Option<u64> {
-    let set = std::env::var(name).ok()?;
-    Some(set.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 #[test]

@@ -44,20 +44,9 @@ mod tenants;
 mod truth;
 mod watchers;
 
-/// A number that the environment may set.
-fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let set = std::env::var(name).ok()?;
-    let number = set.parse().ok();
-    Some(number.unwrap_or_else(|| panic!("{name} is a number")))
-}
+use support::settings::{seed, set};
 
 /// How many lookups a case makes.
 fn count_of_lookups(default: usize) -> usize {
     set("SENTBY_TEST_LOOKUPS").unwrap_or(default)
-}
-
-/// What the randomness of a case begins with; it is printed with the outcome.
-fn seed() -> u64 {
-    let random = || uuid::Uuid::new_v4().as_u64_pair().0 >> 32;
-    set("SENTBY_TEST_SEED").unwrap_or_else(random)
 }

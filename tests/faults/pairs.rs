@@ -296,8 +296,10 @@ impl Worker {
         if self.recent.get(at).is_some_and(|old| old.records < RECORDS) {
             let old = self.recent.remove(at);
             if self.random.chance(70) {
-                let id = vec![old.message.id()];
-                reader.lookup(self.tenant, id, 0).await.expect("answered");
+                let tenant = self.tenant;
+                let ask = async || reader.lookup(tenant, vec![old.message.id()], 0).await;
+                let warm = patiently(&self.busy, ask).await;
+                warm.expect("answered");
             }
             return old;
         }

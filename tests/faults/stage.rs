@@ -2,6 +2,7 @@
 
 use crate::support::{
     TENANT, TestDb,
+    again::again,
     process::{Server, database},
     records::{Record, SUPPORT, blob},
 };
@@ -75,8 +76,11 @@ impl Client {
             consented_at: Some("2026-01-01T00:00:00Z".parse().expect("a time")),
             ..Default::default()
         };
-        let registered = self.tenants().register_tenant(request).await;
-        registered.expect("registered");
+        let registered = again(|| {
+            let (mut tenants, request) = (self.tenants(), request.clone());
+            async move { tenants.register_tenant(request).await }
+        });
+        registered.await.expect("registered");
     }
 
     pub async fn post(

@@ -1,17 +1,16 @@
 //! What callers of the program do and are told, in the words of the oracle.
 
 use super::{judge::Answer, real::mailbox, stage::Client, stream::Stream};
-use crate::support::copy::Copy;
+use crate::support::{
+    again::{again, again_for},
+    copy::Copy,
+};
 use sentby::{
     domain::{MailboxKind, MessageKey, TenantId},
     pb,
 };
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
-use tokio::time::sleep;
-use tonic::Code;
+use std::{collections::BTreeMap, time::Duration};
+use tonic::Status;
 use uuid::Uuid;
 
 /// Long enough for a busy machine.
@@ -26,32 +25,28 @@ pub enum Job {
 impl Client {
     /// Until it is done: an answer that is none is asked for again.
     pub async fn does(&self, job: &Job) {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let done = match job {
-                Job::Put(tenant, mailboxes) => {
-                    let request = pb::PutMailboxesRequest {
-                        tenant_id: tenant.to_string(),
-                        mailboxes: mailboxes.clone(),
-                        ..Default::default()
-                    };
-                    self.tenants().put_mailboxes(request).await.map(drop)
-                }
-                Job::Ingest(tenant, content) => {
-                    let request = pb::IngestAuditBatchRequest {
-                        tenant_id: tenant.to_string(),
-                        content: content.clone().into(),
-                        ..Default::default()
-                    };
-                    self.ingest().ingest_audit_batch(request).await.map(drop)
-                }
-            };
-            match done {
-                Ok(()) => return,
-                Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+        let done = again_for(PATIENCE, || self.tries(job)).await;
+        done.expect("it is done");
+    }
+
+    async fn tries(&self, job: &Job) -> Result<(), Status> {
+        match job {
+            Job::Put(tenant, mailboxes) => {
+                let request = pb::PutMailboxesRequest {
+                    tenant_id: tenant.to_string(),
+                    mailboxes: mailboxes.clone(),
+                    ..Default::default()
+                };
+                self.tenants().put_mailboxes(request).await.map(drop)
             }
-            assert!(Instant::now() < until, "it is never done");
-            sleep(Duration::from_millis(100)).await;
+            Job::Ingest(tenant, content) => {
+                let request = pb::IngestAuditBatchRequest {
+                    tenant_id: tenant.to_string(),
+                    content: content.clone().into(),
+                    ..Default::default()
+                };
+                self.ingest().ingest_audit_batch(request).await.map(drop)
+            }
         }
     }
 
@@ -60,6 +55,15 @@ impl Client {
         tenant: TenantId,
         revision: u64,
     ) -> BTreeMap<String, pb::Attribution> {
+        let listed = again(|| self.lists(tenant, revision)).await;
+        listed.expect("no error")
+    }
+
+    async fn lists(
+        &self,
+        tenant: TenantId,
+        revision: u64,
+    ) -> Result<BTreeMap<String, pb::Attribution>, Status> {
         let asked = pb::StreamAttributionsRequest {
             tenant_id: tenant.to_string(),
             start: Some("2000-01-01T00:00:00Z".parse().expect("a time")),
@@ -67,18 +71,25 @@ impl Client {
             at_least_revision: revision,
             ..Default::default()
         };
-        let walk = self.attributions().stream_attributions(asked).await;
-        let mut walk = walk.expect("opened").into_inner();
-        let mut listed = BTreeMap::new();
-        while let Some(chunk) = walk.message().await.expect("no error") {
+        let walk = self.attributions().stream_attributions(asked).await?;
+        let (mut walk, mut listed) = (walk.into_inner(), BTreeMap::new());
+        while let Some(chunk) = walk.message().await? {
             let rows = chunk.attributions.into_iter();
             listed.extend(rows.map(|row| (row.message_key.clone(), row)));
         }
-        listed
+        Ok(listed)
     }
 
     /// What a reader of the whole feed has in the end.
     pub async fn fed(&self, tenant: TenantId) -> BTreeMap<String, pb::Attribution> {
+        let fed = again(|| self.reads_feed(tenant)).await;
+        fed.expect("no error")
+    }
+
+    async fn reads_feed(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<String, pb::Attribution>, Status> {
         let asked = pb::WatchAttributionsRequest {
             positions: vec![pb::WatchPosition {
                 tenant_id: tenant.to_string(),
@@ -86,13 +97,12 @@ impl Client {
             }],
             ..Default::default()
         };
-        let watch = self.attributions().watch_attributions(asked).await;
-        let mut watch = watch.expect("opened").into_inner();
-        let mut copy = Copy::of_nothing();
-        while let Some(response) = watch.message().await.expect("no error") {
+        let watch = self.attributions().watch_attributions(asked).await?;
+        let (mut watch, mut copy) = (watch.into_inner(), Copy::of_nothing());
+        while let Some(response) = watch.message().await? {
             copy.take(response);
         }
-        copy.rows
+        Ok(copy.rows)
     }
 }
 

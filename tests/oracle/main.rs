@@ -52,6 +52,7 @@ mod stage;
 mod stream;
 
 use real::Real;
+use sentby::config::DatabaseUrl;
 use stream::Stream;
 use support::ledger;
 
@@ -73,6 +74,7 @@ fn seeds() -> std::ops::Range<u64> {
 on_both_engines! {
     /// Whatever is thrown at both, they say the same of every message.
     async fn two_implementations_agree(db: TestDb) {
+        let is_postgres = matches!(db.config.database, DatabaseUrl::Postgres(_));
         let mut real = Real::new(db).await;
         let (mut messages, mut records) = (0, 0);
         let mut differences = Vec::new();
@@ -90,7 +92,11 @@ on_both_engines! {
         assert!(differences.is_empty(), "{}", differences.join("\n"));
         assert!(messages > 0);
         println!("{:?}: {records} records, {messages} messages, no difference", seeds());
-        let compared = seeds().end - seeds().start;
-        ledger::tell("oracle-feeds", compared, &[("records", records as f64), ("messages", messages as f64)]);
+        // both engines are told the same feeds, which count once
+        if is_postgres {
+            let compared = seeds().end - seeds().start;
+            let figures = [("records", records as f64), ("messages", messages as f64)];
+            ledger::tell("oracle-feeds", compared, &figures);
+        }
     }
 }

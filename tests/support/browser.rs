@@ -122,8 +122,10 @@ impl Browser {
     /// Opens a file, and waits until it is loaded.
     pub fn open(&mut self, path: &Path) {
         let url = format!("file://{}", path.display());
-        self.call("Page.navigate", json!({"url": url}));
         let is_loaded = |event: &Value| event["method"] == "Page.loadEventFired";
+        self.eval("1"); // what has happened before is told before, and is of another page
+        self.events.retain(|event| !is_loaded(event));
+        self.call("Page.navigate", json!({"url": url}));
         loop {
             if let Some(at) = self.events.iter().position(is_loaded) {
                 self.events.remove(at);

@@ -10,7 +10,7 @@ use prost_types::{
     DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, marker::PhantomData};
 use tonic::{
     IntoStreamingRequest, Status, Streaming,
     client::Grpc,
@@ -167,41 +167,46 @@ pub async fn open(
     ready.map_err(|error| Status::from_error(error.into()))?;
     let path = path.parse().expect("a path");
     let answers = grpc
-        .streaming(requests.into_streaming_request(), path, Raw)
+        .streaming(requests.into_streaming_request(), path, Raw::new())
         .await?;
     Ok(answers.into_inner())
 }
 
 /// Messages as bytes, both ways.
-#[derive(Clone, Copy, Default)]
-struct Raw;
+pub struct Raw<T>(PhantomData<fn(T)>);
 
-impl Codec for Raw {
-    type Encode = Vec<u8>;
+impl<T> Raw<T> {
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Into<Bytes> + Send + 'static> Codec for Raw<T> {
+    type Encode = T;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        Self
+        Self::new()
     }
 
     fn decoder(&mut self) -> Self {
-        Self
+        Self::new()
     }
 }
 
-impl Encoder for Raw {
-    type Item = Vec<u8>;
+impl<T: Into<Bytes>> Encoder for Raw<T> {
+    type Item = T;
     type Error = Status;
 
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(&item);
+    fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item.into());
         Ok(())
     }
 }
 
-impl Decoder for Raw {
+impl<T> Decoder for Raw<T> {
     type Item = Bytes;
     type Error = Status;
 

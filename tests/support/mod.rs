@@ -2,7 +2,9 @@
 //! it, the program as a process, a Redis and what can happen to it.
 #![allow(dead_code, clippy::too_many_lines)] // each suite uses a part; stories are long
 
+pub mod again;
 pub mod browser;
+pub mod config;
 pub mod copy;
 pub mod disk;
 pub mod feed;
@@ -16,17 +18,18 @@ pub mod raw;
 pub mod records;
 pub mod redis;
 pub mod resp;
+pub mod settings;
 pub mod trip;
 pub mod wire;
 
 use sentby::{
     app::{App, ingest_audit_batch::Batch},
-    config::{CacheKind, Config, DatabaseUrl, LogFormat},
+    config::{Config, DatabaseUrl},
     domain::{TenantId, Timestamp},
     server,
 };
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -114,28 +117,7 @@ impl TestDb {
     }
 
     async fn migrated(database: DatabaseUrl, folder: Option<TempDir>) -> Self {
-        let config = Config {
-            database,
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            insecure: false,
-            tls_cert_file: None,
-            tls_key_file: None,
-            tls_client_ca_file: None,
-            callers_file: None,
-            max_connections: 1_000,
-            ops_listen: None,
-            otlp_endpoint: None,
-            key_file: None,
-            cache: CacheKind::Memory,
-            cache_ca_file: None,
-            cache_entries: 10_000,
-            ingest_memory: 32 << 20,
-            change_days: 30,
-            unjoined_send_days: 3_650, // the records of most tests are of one month, long ago
-            delete_grace_days: 7,
-            log: "off".into(),
-            log_format: LogFormat::Text,
-        };
+        let config = config::config(database);
         let report = server::migrate(&config).await.expect("migrated");
         assert_eq!(report.from, None);
         Self {

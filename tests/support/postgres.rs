@@ -4,7 +4,6 @@
 use super::{
     TestDb,
     disk::{Disk, is_root},
-    process::signal,
 };
 use sentby::config::DatabaseUrl;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
@@ -74,8 +73,7 @@ impl Postgres {
     async fn prepare_on(disk: impl FnOnce(&Path) -> Option<Option<Disk>>) -> Option<Self> {
         let programs = programs().await?;
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = port.local_addr().expect("an address").port();
+        let port = free_port();
         if is_root() {
             // which Postgres refuses to run as
             let owned = Command::new("chown").arg(OWNER).arg(folder.path()).status();
@@ -144,10 +142,12 @@ impl Postgres {
     }
 
     /// Returns when it answers, also after a crash of one session: when that was.
-    pub async fn answers(&self) -> Instant {
+    pub async fn answers(&mut self) -> Instant {
         let until = Instant::now() + PATIENCE;
         while PgConnection::connect(&self.url()).await.is_err() {
-            assert!(Instant::now() < until, "Postgres does not start");
+            assert!(!self.has_ended(), "Postgres has ended: {}", self.log());
+            let is_late = Instant::now() >= until;
+            assert!(!is_late, "Postgres does not start: {}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Instant::now()
@@ -159,11 +159,17 @@ impl Postgres {
         let one = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' \
                    ORDER BY application_name <> 'sentby', xact_start IS NULL, random() LIMIT 1";
         let mut own = PgConnection::connect(&self.url()).await.expect("Postgres");
-        let row = sqlx::query(one).fetch_one(&mut own).await.expect("a row");
-        let pid: i32 = row.get(0);
-        signal(pid.unsigned_abs(), "KILL");
-        // this one is ended with all others: until then it has not noticed
         let until = Instant::now() + PATIENCE;
+        loop {
+            let row = sqlx::query(one).fetch_one(&mut own).await.expect("a row");
+            let pid: i32 = row.get(0);
+            if kill("KILL", &pid.to_string()) {
+                break;
+            }
+            // that session has ended meanwhile
+            assert!(Instant::now() < until, "no session stays");
+        }
+        // this one is ended with all others: until then it has not noticed
         while own.ping().await.is_ok() {
             assert!(Instant::now() < until, "Postgres goes on");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -182,8 +188,7 @@ impl Postgres {
     fn signal_all(&self, name: &str) {
         let pid = self.process.as_ref().expect("it runs").id();
         // a session may end meanwhile: whether each got it is not asked
-        let kill = format!("kill -{name} {pid} {}", children(pid));
-        let _ = Command::new("sh").args(["-c", &kill]).status();
+        kill(name, &format!("{pid} {}", children(pid)));
     }
 
     /// What it has logged since its last start.
@@ -219,9 +224,12 @@ impl Postgres {
         } else {
             ""
         };
-        let kill = format!("kill -{signal} {pid} {others}");
-        let _ = Command::new("sh").args(["-c", &kill]).status();
-        let _ = process.wait();
+        kill(signal, &format!("{pid} {others}"));
+        if !ends(&mut process) {
+            eprintln!("Postgres does not end by {signal}");
+            kill("KILL", &format!("{pid} {children}"));
+            let _ = process.wait();
+        }
         let until = Instant::now() + PATIENCE;
         let lives = |pid: &str| Path::new(&format!("/proc/{pid}/cwd")).exists();
         while children.split_whitespace().any(lives) && Instant::now() < until {
@@ -236,8 +244,40 @@ fn children(pid: u32) -> String {
     fs::read_to_string(children).unwrap_or_default()
 }
 
+/// With some patience.
+fn ends(process: &mut Child) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if process.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Whether each of these processes got the signal.
+fn kill(signal: &str, pids: &str) -> bool {
+    // by the shell's own: a program of that name is not everywhere
+    let kill = format!("kill -{signal} {pids}");
+    let mut shell = Command::new("sh");
+    let sent = shell.args(["-c", &kill]).stderr(Stdio::null()).status();
+    sent.expect("a shell").success()
+}
+
+/// Below those that the system hands to clients, so that none of them takes it before the server does.
+fn free_port() -> u16 {
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let random = || 20_000 + (Uuid::new_v4().as_u128() % 12_000) as u16;
+    let port = (0..20).map(|_| random()).find(is_free);
+    port.expect("a free port")
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
+        if self.process.is_some() {
+            self.thaw(); // the test may have failed while it was frozen: then it hears nothing else
+        }
         self.end("INT");
     }
 }

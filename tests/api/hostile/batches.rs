@@ -18,6 +18,8 @@ pub struct Batch {
     pub content: Vec<u8>,
     /// As they were put in, good ones too.
     pub records: u64,
+    /// Without the good ones.
+    pub spoilt: u64,
     pub good: Vec<Good>,
     /// Every record was put in whole, so that as many must be received.
     pub is_whole: bool,
@@ -96,6 +98,7 @@ impl Maker {
         let is_last_kept = !of_bytes || form.is_in_lines;
         Batch {
             records: rows.len() as u64,
+            spoilt: rows.len() as u64 - 2,
             content: form.joined(&rows),
             good: if is_last_kept {
                 vec![first, last]
