@@ -120,13 +120,14 @@ fn naive(messages: &[Attribution], asked: &Asked, offset: i64, length: i64) -> V
             (Verdict::Attributed, false, false) => certainty.one_side += 1,
             _ => {}
         }
-        let is_mailbox = matches!(
-            one.basis(),
-            Basis::MailboxSendAs | Basis::MailboxSendOnBehalf
-        );
+        let (is_mailbox, is_agent) = match one.basis() {
+            Basis::MailboxSendAs | Basis::MailboxSendOnBehalf => (true, false),
+            Basis::AgentSendAs | Basis::AgentSendOnBehalf => (false, true),
+            Basis::Send | Basis::Unspecified => (false, false),
+        };
         let sides = row.sides.as_mut().expect("set");
         sides.mailbox += u64::from(is_mailbox || one.confirmed);
-        sides.agent += u64::from(!is_mailbox || one.confirmed);
+        sides.agent += u64::from(is_agent || one.confirmed);
         row.without_message_id += u64::from(one.message_id.is_empty());
         row.last_sent_at = one.sent_at; // in the order of time
         let verdicts = row.verdicts.as_mut().expect("set");
