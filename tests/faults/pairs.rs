@@ -243,7 +243,12 @@ impl Worker {
         let record = written.message.record(written.records);
         let time = written.second().to_string();
         let record = record.set("CreationTime", time.trim_end_matches('Z'));
-        let posted = writer.post(self.tenant, &[record]).await;
+        let record = [record];
+        let post = async || {
+            let id = format!("{}-{}", written.message.number, written.records);
+            writer.post_as(self.tenant, &record, id).await
+        };
+        let posted = patiently(&self.busy, post).await;
         written.revision = posted.expect("ingested").revision;
         written.records += 1;
 

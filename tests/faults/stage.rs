@@ -88,9 +88,20 @@ impl Client {
         tenant: TenantId,
         records: &[Record],
     ) -> Result<pb::IngestAuditBatchResponse, Status> {
+        self.post_as(tenant, records, String::new()).await
+    }
+
+    /// The same, by a request id: sent again it is answered as before.
+    pub async fn post_as(
+        &self,
+        tenant: TenantId,
+        records: &[Record],
+        request_id: String,
+    ) -> Result<pb::IngestAuditBatchResponse, Status> {
         let request = pb::IngestAuditBatchRequest {
             tenant_id: tenant.to_string(),
             content: blob_of(tenant, records).into(),
+            request_id,
             ..Default::default()
         };
         let posted = self
