@@ -5,6 +5,7 @@ use crate::{
     stage::{Client, Message, Replica},
     support::{
         TENANT, TestDb,
+        postgres::Postgres,
         wire::{Flow, Wire},
     },
 };
@@ -249,4 +250,17 @@ async fn patient(client: Client) {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     println!("without a deadline: after {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(12));
+}
+
+/// Or a test that fails meanwhile would never end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_postgres_ends_with_its_test_although_it_is_frozen() {
+    let Some(mut postgres) = Postgres::prepare().await else {
+        return;
+    };
+    postgres.start().await;
+    postgres.freeze();
+    let begun = Instant::now();
+    drop(postgres);
+    assert!(begun.elapsed() < Duration::from_secs(30), "it was thawed");
 }

@@ -26,7 +26,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 /// How often each disk is full in the suite.
-const ROUNDS: u64 = 1;
+const ROUNDS: u64 = 2;
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many writes in a row are refused: then it is full.
