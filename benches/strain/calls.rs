@@ -138,7 +138,7 @@ pub async fn arriving(caller: &Caller, rate: f64, how_long: Duration) -> Vec<See
     let (mut calls, mut n) = (JoinSet::new(), 0);
     while n < all {
         let due = (begin.elapsed().as_secs_f64() * rate) as u64;
-        while n < due.min(all) {
+        while n <= due && n < all {
             let due = begin + Duration::from_secs_f64(n as f64 / rate);
             calls.spawn(seen(due, caller(n)));
             n += 1;

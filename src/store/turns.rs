@@ -23,6 +23,9 @@ const PASSES: Duration = Duration::from_secs(1);
 const LULL: Duration = Duration::from_millis(500);
 /// Nor does one in which nobody waits longer than that, however many they are.
 const SOON: Duration = Duration::from_millis(100);
+/// But nobody joins one that takes longer than that to pass: all in it would be answered late, and
+/// who comes meanwhile not at all.
+const ENDLESS: Duration = Duration::from_secs(2);
 
 /// Of tenants that are at work now.
 #[derive(Debug)]
@@ -57,6 +60,9 @@ struct Crowd {
     seen: Option<(Instant, Instant)>,
     /// When the last one left, and how long it had waited and worked.
     left: Option<(Instant, Duration)>,
+    /// Since when it is one, if it is, and how long after each other they leave.
+    since: Instant,
+    pace: Duration,
 }
 
 impl Turns {
@@ -135,6 +141,8 @@ impl Crowd {
             many,
             seen: None,
             left: None,
+            since: Instant::now(),
+            pace: Duration::ZERO,
         }
     }
 
@@ -143,12 +151,21 @@ impl Crowd {
         if self.count == self.many {
             let goes_on = self.seen.filter(|(_, last)| now - *last <= LULL);
             self.seen = Some((goes_on.map_or(now, |(began, _)| began), now));
+            self.since = now;
         }
     }
 
     fn leave(&mut self, came: Instant, now: Instant) {
         if let Some((_, last)) = self.seen.as_mut().filter(|_| self.count >= self.many) {
             *last = now;
+            let before = self
+                .left
+                .map_or(self.since, |(left, _)| left.max(self.since));
+            let pace = now - before;
+            self.pace = match self.pace {
+                Duration::ZERO => pace,
+                known => (known * 7 + pace) / 8,
+            };
         }
         self.count -= 1;
         self.left = Some((now, now - came));
@@ -160,7 +177,8 @@ impl Crowd {
         };
         // if nobody leaves any more they wait since then
         let (left, took) = self.left.unwrap_or((began, Duration::ZERO));
-        now - began >= PASSES && took.max(now - left) > SOON
+        let stays = now - began >= PASSES && took.max(now - left) > SOON;
+        stays || self.pace * self.count as u32 > ENDLESS
     }
 }
 
@@ -255,6 +273,29 @@ mod tests {
         assert!(!taken.is_behind(tenant(1), now), "it stays, and is quick");
         taken.leave(tenant(1), 2, now - 2 * SOON, now);
         assert!(taken.is_behind(tenant(1), now), "it is no longer");
+    }
+
+    #[test]
+    fn nobody_joins_a_crowd_that_takes_too_long() {
+        let turns = Turns::new(2);
+        let mut taken = turns.taken();
+        let mut now = Instant::now();
+        for _ in 0..100 {
+            taken.join(tenant(1), 2, now);
+            assert!(
+                !taken.is_behind(tenant(1), now),
+                "nobody knows how long it takes"
+            );
+        }
+        let each = ENDLESS / 50;
+        now += each;
+        taken.leave(tenant(1), 2, now - each, now);
+        assert!(taken.is_behind(tenant(1), now));
+        for _ in 0..50 {
+            now += each / 10;
+            taken.leave(tenant(1), 2, now - each, now);
+        }
+        assert!(!taken.is_behind(tenant(1), now), "it has become quicker");
     }
 
     #[test]
