@@ -150,6 +150,9 @@ impl Crowd {
         self.count += 1;
         if self.count == self.many {
             let goes_on = self.seen.filter(|(_, last)| now - *last <= LULL);
+            if goes_on.is_none() {
+                self.pace = Duration::ZERO; // that of another crowd says nothing of this one
+            }
             self.seen = Some((goes_on.map_or(now, |(began, _)| began), now));
             self.since = now;
         }
@@ -296,6 +299,22 @@ mod tests {
             taken.leave(tenant(1), 2, now - each, now);
         }
         assert!(!taken.is_behind(tenant(1), now), "it has become quicker");
+    }
+
+    #[test]
+    fn a_slow_crowd_of_before_refuses_nobody() {
+        let mut crowd = Crowd::of(2);
+        let mut now = Instant::now();
+        crowd.join(now);
+        crowd.join(now);
+        for _ in 0..2 {
+            now += 2 * ENDLESS;
+            crowd.leave(now - 2 * ENDLESS, now);
+        }
+        now += 2 * LULL;
+        crowd.join(now);
+        crowd.join(now);
+        assert!(!crowd.stays(now));
     }
 
     #[test]
