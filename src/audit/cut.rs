@@ -208,7 +208,6 @@ impl Cutter {
         delimits_itself: bool,
     ) -> Step<'a, T> {
         let mut head = &view[..view.len().min(MAX_RECORD)];
-        let is_cut = head.len() < MAX_RECORD && !complete;
         let is_object = head[0] == b'{';
         if self.salvage.is_exhausted() {
             if !complete {
@@ -228,11 +227,8 @@ impl Cutter {
                 self.broken(view, complete, Junk::Value { length })
             }
             Ok((_, length)) => self.element(view, complete, length),
-            Err(error) if error.is_eof() && is_cut => Step::More,
+            Err(_) if !complete => Step::More,
             Err(error) => {
-                if !complete {
-                    return Step::More;
-                }
                 let read = failed_at(head, &error);
                 match page::list_of(head) {
                     Some(list) if is_object => self.page(list, read),

@@ -7,9 +7,9 @@ use crate::domain::{
     send_event::UserType,
 };
 
-pub(super) const SUPPORT: &str = "support@contoso.com";
-pub(super) const ANNA: &str = "anna@contoso.com";
-pub(super) const BOB: &str = "bob@contoso.com";
+pub(crate) const SUPPORT: &str = "support@contoso.com";
+pub(crate) const ANNA: &str = "anna@contoso.com";
+pub(crate) const BOB: &str = "bob@contoso.com";
 
 /// An agent-side SendAs of `anna@contoso.com` as `support@contoso.com`.
 pub(crate) fn event(record: u128) -> SendEvent {
@@ -40,7 +40,7 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 /// Shape A: the shared mailbox's log, session opened on it.
-pub(super) fn mailbox_side(record: u128, user_id: &str) -> SendEvent {
+pub(crate) fn mailbox_side(record: u128, user_id: &str) -> SendEvent {
     SendEvent {
         side: Side::Mailbox,
         user_id: user_id.into(),
@@ -52,7 +52,7 @@ pub(super) fn mailbox_side(record: u128, user_id: &str) -> SendEvent {
 }
 
 /// Shape B: the agent's log.
-pub(super) fn agent_side(record: u128, user_id: &str) -> SendEvent {
+pub(crate) fn agent_side(record: u128, user_id: &str) -> SendEvent {
     SendEvent {
         user_id: user_id.into(),
         owner: Some(user_id.into()),
@@ -61,7 +61,7 @@ pub(super) fn agent_side(record: u128, user_id: &str) -> SendEvent {
 }
 
 /// Shape C: the agent's own plain Send.
-pub(super) fn plain(record: u128, user_id: &str) -> SendEvent {
+pub(crate) fn plain(record: u128, user_id: &str) -> SendEvent {
     SendEvent {
         operation: Operation::Send,
         sent_as: None,
@@ -79,7 +79,7 @@ pub(super) fn judged_with(events: &[SendEvent], register: Vec<Mailbox>) -> Attri
     attribute(&evidence, &Directory::new(register, []))
 }
 
-pub(super) fn register(address: &str, kind: MailboxKind, aliases: &[&str]) -> Mailbox {
+pub(crate) fn register(address: &str, kind: MailboxKind, aliases: &[&str]) -> Mailbox {
     Mailbox {
         address: address.into(),
         kind,
@@ -484,6 +484,8 @@ fn evidence_is_bounded_and_says_so() {
     assert!(!evidence.is_truncated());
     assert_eq!(evidence.add([mailbox_side(99, ANNA)]).repeated, 1);
     assert!(evidence.is_truncated());
+    let of_anna = evidence.events().map(|event| event.record_id.as_u128());
+    assert!(of_anna.eq(0..MAX_PER_GROUP as u128), "the smallest");
     assert_eq!(evidence.add([mailbox_side(100, BOB)]).new, 1);
 
     for n in 0..MAX_ACTORS as u128 + 10 {

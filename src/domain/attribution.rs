@@ -127,3 +127,74 @@ impl Answer {
             + candidates.map(|one| one.len() + 24).sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is stored and what callers know depends on them: they must never change.
+    #[test]
+    fn names_and_sides() {
+        assert_eq!(
+            Verdict::ALL.map(Verdict::name),
+            [
+                "ATTRIBUTED",
+                "CONFLICT",
+                "NOT_A_PERSON",
+                "UNRESOLVED",
+                "ERASED",
+                "PENDING"
+            ]
+        );
+        let (mailbox, agent) = (Some(Side::Mailbox), Some(Side::Agent));
+        assert_eq!(
+            Basis::ALL.map(|basis| (basis.name(), basis.side())),
+            [
+                ("MAILBOX_SEND_AS", mailbox),
+                ("AGENT_SEND_AS", agent),
+                ("MAILBOX_SEND_ON_BEHALF", mailbox),
+                ("AGENT_SEND_ON_BEHALF", agent),
+                ("SEND", None)
+            ]
+        );
+        assert!(Basis::ALL.is_sorted(), "the strongest is the smallest");
+    }
+
+    #[test]
+    fn an_answer_is_as_large_as_its_texts() {
+        let empty = Answer {
+            key: MessageKey(Uuid::nil()),
+            id: None,
+            attribution: Attribution {
+                verdict: Verdict::Conflict,
+                basis: None,
+                agent: None,
+                agent_object_id: None,
+                mailbox: None,
+                confirmed: false,
+                contradicted: false,
+                sent_at: Timestamp::EARLIEST,
+                candidates: Vec::new(),
+                listed: true,
+            },
+            revision: Revision(1),
+        };
+        assert!(empty.size() > std::mem::size_of::<Uuid>());
+        let text = |length: usize| "x".repeat(length);
+        let mut full = empty.clone();
+        full.id = Some(MessageId::parse(&text(600)).expect("an id"));
+        assert_eq!(full.size(), empty.size() + 600);
+        full.attribution.agent = Some(text(50));
+        full.attribution.mailbox = Some(text(7));
+        assert_eq!(full.size(), empty.size() + 657);
+        let before = full.size();
+        full.attribution.candidates = vec![text(1_000), text(2_000)];
+        let more = full.size() - before;
+        assert!((3_000..3_100).contains(&more), "{more}");
+        full.attribution.candidates = vec![String::new(); 100];
+        assert!(
+            full.size() > before + 100,
+            "also an empty one takes its place"
+        );
+    }
+}

@@ -72,3 +72,33 @@ impl fmt::Display for BatchId {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_batch() {
+        let id = BatchId::of_request("7");
+        assert_eq!(id, BatchId::of_request("7"));
+        assert_ne!(id, BatchId::of_request("8"));
+        // stored ids depend on it: this value must never change
+        assert_eq!(id.to_string(), "22f36339-ae30-58ee-af19-a52949cfb9eb");
+        assert_eq!(Uuid::try_parse(&id.to_string()), Ok(id.0));
+    }
+
+    #[test]
+    fn problems_that_are_not_told_are_counted() {
+        let problem = RecordProblem {
+            index: 0,
+            reason: QuarantineReason::Malformed,
+            detail: String::new(),
+        };
+        let receipt = Receipt {
+            quarantined: 5,
+            problems: vec![problem; 2],
+            ..Receipt::default()
+        };
+        assert_eq!(receipt.problems_omitted(), 3);
+    }
+}

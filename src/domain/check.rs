@@ -56,3 +56,21 @@ impl Check {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_says_how_bad_it_is_and_what_repairs_it() {
+        for (check, level, repair) in [
+            (Check::ok("disk", "is there"), "OK", ""),
+            (Check::warning("disk", "is there", "do"), "WARNING", "do"),
+            (Check::error("disk", "is there", "do"), "ERROR", "do"),
+        ] {
+            assert_eq!((check.level.name(), &*check.repair), (level, repair));
+            assert_eq!((check.name, &*check.says), ("disk", "is there"));
+        }
+        assert!(Level::Ok < Level::Warning && Level::Warning < Level::Error);
+    }
+}

@@ -243,7 +243,7 @@ impl Coverage {
     /// Send times that are completely covered because they were searched for.
     fn searched(&self) -> &Intervals {
         let at = usize::try_from(self.settled_days() - SETTLED_DAYS.start());
-        &self.searched[at.unwrap_or(0).min(self.searched.len() - 1)]
+        &self.searched[at.expect("an allowance is a day at least")]
     }
 
     /// All send times that are completely covered.

@@ -191,6 +191,7 @@ fn late_events_raise_the_allowance() {
         (30 * DAY, 998, 120, 5),
     ] {
         let coverage = of(lag(late, events));
+        assert_eq!(*coverage.lag(), lag(late, events));
         assert_eq!(coverage.allowance(), expected * HOUR);
         assert_eq!(coverage.settled_days(), days);
         assert_eq!(coverage.complete(at(300)), Some(hours(0, 300 - expected)));
@@ -210,6 +211,25 @@ fn late_events_raise_the_allowance() {
         searched(lag(40 * HOUR, 998)).complete(at(300)),
         Some(hours(0, 252))
     );
+}
+
+/// What is stored and what callers know depends on them: they must never change.
+#[test]
+fn clocks_and_outcomes_have_names() {
+    let clocks = Clock::ALL.map(Clock::name);
+    assert_eq!(clocks, ["CONTENT_CREATED", "EVENT_TIME"]);
+    let outcomes = Outcome::ALL.map(Outcome::name);
+    assert_eq!(outcomes, ["COMPLETE", "PARTIAL", "FAILED"]);
+    let is_complete = Outcome::ALL.map(|outcome| {
+        let window = Window {
+            range: hours(0, 1),
+            clock: Clock::EventTime,
+            outcome,
+            code: String::new(),
+        };
+        window.is_complete()
+    });
+    assert_eq!(is_complete, [true, false, false]);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use crate::domain::{
     send_event::UserType,
 };
 
+#[path = "directory_words_tests.rs"]
+mod words;
+
 const ANNA: &str = "anna@contoso.com";
 const SUPPORT: &str = "support@contoso.com";
 const SID: &str = "s-1-5-21-1-2-3-1101";

@@ -87,3 +87,109 @@ fn verdict(attribution: &Attribution) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Directory, Evidence, MailboxKind, Pseudonym, SendEvent,
+        attribute::{
+            attribute, judge,
+            tests::{ANNA, BOB, SUPPORT, agent_side, mailbox_side, plain, register},
+        },
+        send_event::UserType,
+    };
+    use uuid::Uuid;
+
+    fn explained(events: &[SendEvent], truncated: bool) -> Vec<String> {
+        let alias = register(BOB, MailboxKind::User, &["robert@contoso.com"]);
+        let directory = Directory::new(vec![alias], []);
+        let mut evidence = Evidence::default();
+        evidence.add(events.iter().cloned());
+        let attribution = attribute(&evidence, &directory);
+        reasoning(&judge(&evidence, &directory), &attribution, truncated)
+    }
+
+    #[test]
+    fn an_answer_is_explained_event_by_event() {
+        let failed = SendEvent {
+            failed: true,
+            ..mailbox_side(2, BOB)
+        };
+        assert_eq!(
+            explained(&[mailbox_side(1, ANNA), failed], true),
+            [
+                "SendAs on the mailbox side at 2026-03-01T09:00:00Z names anna@contoso.com, sent from support@contoso.com.",
+                "1 failed attempt(s): kept as evidence, never an answer.",
+                "ATTRIBUTED to anna@contoso.com: the strongest evidence is MAILBOX_SEND_AS.",
+                "Not confirmed: only one side of the log is in, or is clear.",
+                "More events came than are kept of one message.",
+            ]
+        );
+        let both = [mailbox_side(1, ANNA), agent_side(2, ANNA), plain(3, BOB)];
+        assert_eq!(
+            explained(&both, false)[3..],
+            [
+                "ATTRIBUTED to anna@contoso.com: the strongest evidence is MAILBOX_SEND_AS.",
+                "Confirmed: both sides of the log name the same person.",
+                "Contradicted: a plain Send names somebody else; it does not say on whose account, so it does not overturn the answer.",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_actor_and_every_verdict_has_its_words() {
+        let pseudonym = Pseudonym(Uuid::from_u128(7)).to_string();
+        let application = SendEvent {
+            user_type: Some(UserType::Application),
+            ..mailbox_side(1, "")
+        };
+        let failed = SendEvent {
+            failed: true,
+            ..mailbox_side(1, ANNA)
+        };
+        for (events, words, answer) in [
+            (
+                vec![agent_side(1, "robert@contoso.com")],
+                "names \"robert@contoso.com\", who is bob@contoso.com",
+                "ATTRIBUTED to bob@contoso.com",
+            ),
+            (
+                vec![mailbox_side(1, &pseudonym)],
+                "a person who was erased",
+                "ERASED: the person was erased.",
+            ),
+            (
+                vec![mailbox_side(1, "s-1-5-18")],
+                "is by the system itself",
+                "NOT_A_PERSON: no event names a person; the strongest evidence is MAILBOX_SEND_AS.",
+            ),
+            (vec![application], "is by an application", "NOT_A_PERSON: "),
+            (
+                vec![mailbox_side(1, SUPPORT)],
+                "is by the account of the mailbox support@contoso.com itself",
+                "NOT_A_PERSON: ",
+            ),
+            (
+                vec![mailbox_side(1, "s-1-5-21-9")],
+                "names \"s-1-5-21-9\", which leads to nobody known",
+                "UNRESOLVED: there is evidence (MAILBOX_SEND_AS), but no identifier in it",
+            ),
+            (
+                vec![mailbox_side(1, ANNA), mailbox_side(2, BOB)],
+                "names bob@contoso.com",
+                "CONFLICT: evidence of equal standing names anna@contoso.com and bob@contoso.com;",
+            ),
+            (
+                vec![failed],
+                "1 failed attempt(s)",
+                "PENDING: no event counts as an answer",
+            ),
+        ] {
+            let told = explained(&events, false).join("\n");
+            assert!(told.contains(words), "{words}: {told}");
+            assert!(told.contains(answer), "{answer}: {told}");
+            assert!(!told.contains("Contradicted") && !told.contains("More events"));
+        }
+    }
+}

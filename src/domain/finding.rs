@@ -310,3 +310,6 @@ pub fn quoted(text: &str) -> String {
     quoted.push('\'');
     quoted
 }
+
+#[cfg(test)]
+mod tests;

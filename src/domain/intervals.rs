@@ -156,11 +156,16 @@ mod tests {
             let known: Vec<TimeRange> = set.iter().collect();
             prop_assert!(known.iter().all(|one| !one.is_empty()));
             prop_assert!(known.windows(2).all(|two| two[0].end < two[1].start), "they are apart");
+            let hull = known.first().zip(known.last()).map(|(first, last)| TimeRange { start: first.start, end: last.end });
+            prop_assert_eq!(set.hull(), hull);
+            prop_assert_eq!(set.is_empty(), known.is_empty());
 
             let asked = range(start, (start + length).min(TIMES as i64));
             let inside = start as usize..asked.end.micros() as usize;
             prop_assert_eq!(set.covers(asked), inside.clone().all(|at| bits[at]));
-            let missing = bitmap(set.gaps(asked).iter());
+            let gaps = set.gaps(asked);
+            prop_assert!(gaps.iter().all(|gap| !gap.is_empty()));
+            let missing = bitmap(gaps.iter());
             for (at, is_missing) in missing.into_iter().enumerate() {
                 prop_assert_eq!(is_missing, inside.contains(&at) && !bits[at]);
             }

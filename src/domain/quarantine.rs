@@ -84,3 +84,17 @@ pub struct QuarantineUsage {
     /// Records of which there is no copy.
     pub without_copy: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own() {
+        for reason in QuarantineReason::ALL {
+            assert_eq!(QuarantineReason::from_name(reason.name()), Some(reason));
+        }
+        assert_eq!(QuarantineReason::from_name(""), None);
+        assert_eq!(QuarantineReason::from_name("malformed"), None);
+    }
+}

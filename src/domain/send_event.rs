@@ -197,3 +197,124 @@ impl MessageRef {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_and_user_types_are_known_by_their_names() {
+        for (text, operation) in [
+            ("SendAs", Some(Operation::SendAs)),
+            ("SENDONBEHALF", Some(Operation::SendOnBehalf)),
+            ("send", Some(Operation::Send)),
+            ("Sent", None),
+            ("", None),
+        ] {
+            assert_eq!(Operation::parse(text), operation, "{text}");
+        }
+        for (number, (user_type, name)) in (0..).zip(UserType::ALL) {
+            assert_eq!(user_type as i64, number);
+            assert_eq!(UserType::from_number(number), Some(user_type));
+            assert_eq!(UserType::from_name(&name.to_lowercase()), Some(user_type));
+        }
+        assert_eq!(UserType::from_number(-1), None);
+        assert_eq!(UserType::from_number(11), None);
+        assert_eq!(UserType::from_name("Nobody"), None);
+    }
+
+    #[test]
+    fn an_actor_is_told_by_the_first_identifier_that_there_is() {
+        let none = SendEvent {
+            user_id: String::new(),
+            ..crate::domain::attribute::tests::event(1)
+        };
+        assert_eq!(none.actor_id(), "");
+        let by_key = SendEvent {
+            user_key: Some("key".into()),
+            logon_user_sid: Some(String::new()),
+            ..none
+        };
+        assert_eq!(by_key.actor_id(), "key");
+        let by_sid = SendEvent {
+            logon_user_sid: Some("sid".into()),
+            ..by_key
+        };
+        assert_eq!(by_sid.actor_id(), "sid");
+        let by_name = SendEvent {
+            user_id: "anna".into(),
+            ..by_sid
+        };
+        assert_eq!(by_name.actor_id(), "anna");
+    }
+
+    #[test]
+    fn whose_log_it_is() {
+        use Operation::{Send, SendAs};
+        let (anna, support) = (Some("anna"), Some("support"));
+        let (log, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        let none = Sides {
+            user_id: "anna",
+            ..Sides::default()
+        };
+        let sids = |owner_is_actor| Sides {
+            owner_is_actor: Some(owner_is_actor),
+            ..none
+        };
+        let guids = |sent_as_guid| Sides {
+            mailbox_guid: log,
+            sent_as_guid,
+            ..none
+        };
+        let names = |owner, sent_as| Sides {
+            owner,
+            sent_as,
+            ..none
+        };
+        for (sides, operation, side) in [
+            (sids(true), SendAs, Side::Agent),
+            (sids(false), SendAs, Side::Mailbox),
+            (sids(false), Send, Side::Mailbox),
+            (guids(log), SendAs, Side::Mailbox),
+            (guids(other), SendAs, Side::Agent),
+            (names(support, support), SendAs, Side::Mailbox),
+            (names(anna, support), SendAs, Side::Agent),
+            (names(Some("kern"), support), SendAs, Side::Agent),
+            (names(support, None), SendAs, Side::Mailbox),
+            (names(anna, None), SendAs, Side::Agent),
+            (names(support, None), Send, Side::Agent),
+            (names(None, support), SendAs, Side::Agent),
+            // the SIDs before the GUIDs, the GUIDs before the names
+            (
+                Sides {
+                    owner_is_actor: Some(true),
+                    ..guids(log)
+                },
+                SendAs,
+                Side::Agent,
+            ),
+            (
+                Sides {
+                    owner: anna,
+                    sent_as: support,
+                    ..guids(log)
+                },
+                SendAs,
+                Side::Mailbox,
+            ),
+        ] {
+            assert_eq!(sides.side(operation), side, "{operation:?} {sides:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_a_message_id_stands_alone() {
+        let id = MessageId::parse("<a@b>").expect("an id");
+        let by_id = MessageRef::Id(id.clone());
+        assert_eq!((by_id.key(), by_id.id()), (id.key(), Some(&id)));
+        let record = Uuid::from_u128(1);
+        let alone = MessageRef::Record(record);
+        assert_eq!(alone.key(), MessageKey::of_record(record));
+        assert_eq!(alone.id(), None);
+    }
+}

@@ -204,22 +204,153 @@ proptest! {
     }
 }
 
+fn untold() -> MailboxSettings {
+    MailboxSettings {
+        captured_at: Timestamp::EARLIEST,
+        called: called(SHARED),
+        recipient_type: Property::NotGiven,
+        audit_enabled: Property::NotGiven,
+        default_audit_set: Property::NotGiven,
+        audit_delegate: Property::NotGiven,
+        audit_owner: Property::NotGiven,
+        audit_admin: Property::NotGiven,
+        audit_log_age_limit: Property::NotGiven,
+        region: Property::NotGiven,
+        grant_send_on_behalf_to: Property::NotGiven,
+    }
+}
+
+/// One of each kind, of the hours 1 to 4.
+fn one_of_each() -> Settings {
+    let hour = |hour: i64| Timestamp::EARLIEST.plus(hour * HOUR);
+    Settings {
+        mailboxes: vec![MailboxSettings {
+            captured_at: hour(1),
+            ..untold()
+        }],
+        organizations: vec![OrganizationSettings {
+            captured_at: hour(2),
+            audit_disabled: Property::NotGiven,
+            ingestion_enabled: Property::NotGiven,
+            allowed_regions: Property::NotGiven,
+            default_region: Property::NotGiven,
+        }],
+        bypasses: vec![BypassSettings {
+            captured_at: hour(3),
+            called: called(AGENT),
+            enabled: Property::NotGiven,
+        }],
+        permissions: vec![PermissionSettings {
+            captured_at: hour(4),
+            mailbox: SHARED.into(),
+            trustee: AGENT.into(),
+            rights: vec![Right::SendAs],
+            of_recipient: true,
+            is_denied: false,
+        }],
+    }
+}
+
+#[test]
+fn settings_are_kept_one_by_one() {
+    let settings = one_of_each();
+    assert_eq!((settings.len(), settings.is_empty()), (4, false));
+    let all = Vec::<Setting>::from(settings.clone());
+    let told = |one: &Setting| (one.kind().name(), one.captured_at());
+    let hour = |hour: i64| Timestamp::EARLIEST.plus(hour * HOUR);
+    assert_eq!(
+        all.iter().map(told).collect::<Vec<_>>(),
+        [
+            ("MAILBOX", hour(1)),
+            ("ORGANIZATION", hour(2)),
+            ("BYPASS", hour(3)),
+            ("PERMISSION", hour(4))
+        ]
+    );
+    assert!(all.iter().map(Setting::kind).eq(SettingKind::ALL));
+    let subjects = all.iter().map(|one| one.key().expect("a subject").subject);
+    let of_permission = format!("{SHARED}\n{AGENT}");
+    assert!(subjects.eq([SHARED, "", AGENT, &of_permission]));
+    assert_eq!(all.into_iter().collect::<Settings>(), settings);
+    let mut twice = Settings::default();
+    assert!(twice.is_empty());
+    for _ in 0..2 {
+        twice.append(settings.clone());
+    }
+    twice.bypasses.append(&mut one_of_each().bypasses);
+    twice.permissions.append(&mut one_of_each().permissions);
+    twice.permissions.append(&mut one_of_each().permissions);
+    assert_eq!(twice.len(), 11);
+    // what does not say what it is of takes no place
+    let nameless = MailboxSettings {
+        called: Called::default(),
+        ..untold()
+    };
+    assert_eq!(Setting::Mailbox(nameless).key(), None);
+}
+
+#[test]
+fn of_each_property_the_newest_that_tells_is_known() {
+    let hour = |hour: i64| Timestamp::EARLIEST.plus(hour * HOUR);
+    let names = |name: &str, is_cut| Names {
+        names: vec![name.into()],
+        is_cut,
+    };
+    let list = |name, is_cut| Property::Known(names(name, is_cut));
+    let tells: [fn(&mut MailboxSettings, Names); 7] = [
+        |one, _| one.region = Property::Known("EUR".into()),
+        |one, _| one.audit_enabled = Property::Known(false),
+        |one, _| one.audit_log_age_limit = Property::Known(7),
+        |one, names| one.default_audit_set = Property::Known(names),
+        |one, names| one.audit_owner = Property::Known(names),
+        |one, names| one.audit_delegate = Property::Known(names),
+        |one, names| one.audit_admin = Property::Known(names),
+    ];
+    for tell in tells {
+        let mut told = untold();
+        tell(&mut told, names("Send", false));
+        let known = KnownSettings::of(vec![told]);
+        assert_eq!(known.captured_at, Some(hour(0)), "{known:?}");
+        assert_ne!(
+            KnownSettings {
+                captured_at: None,
+                ..known
+            },
+            KnownSettings::default()
+        );
+    }
+    let older = MailboxSettings {
+        region: Property::Known("EUR".into()),
+        audit_owner: list("Send", false),
+        ..untold()
+    };
+    let newer = MailboxSettings {
+        captured_at: hour(1),
+        region: Property::Known("NAM".into()),
+        audit_owner: list("Update", true),
+        ..untold()
+    };
+    let newest = MailboxSettings {
+        captured_at: hour(2),
+        region: Property::Unknown,
+        ..untold()
+    };
+    let expected = KnownSettings {
+        captured_at: Some(hour(1)),
+        region: Some("NAM".into()),
+        audit_owner: Some(names("Send", false)),
+        ..KnownSettings::default()
+    };
+    assert_eq!(KnownSettings::of(vec![newest, newer, older]), expected);
+}
+
 /// The rule does not trust a True, so what it knows by an older False must stay.
 #[test]
 fn a_false_is_not_replaced_by_a_true() {
     let key = |audit_enabled| {
         let setting = Setting::Mailbox(MailboxSettings {
-            captured_at: Timestamp::EARLIEST,
-            called: called(SHARED),
-            recipient_type: Property::NotGiven,
             audit_enabled: Property::Known(audit_enabled),
-            default_audit_set: Property::NotGiven,
-            audit_delegate: Property::NotGiven,
-            audit_owner: Property::NotGiven,
-            audit_admin: Property::NotGiven,
-            audit_log_age_limit: Property::NotGiven,
-            region: Property::NotGiven,
-            grant_send_on_behalf_to: Property::NotGiven,
+            ..untold()
         });
         setting.key()
     };

@@ -276,3 +276,161 @@ impl Settings {
         self.permissions.append(&mut other.permissions);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(push: impl Fn(&mut Names)) -> (Vec<String>, bool) {
+        let mut names = Names::default();
+        push(&mut names);
+        (names.names, names.is_cut)
+    }
+
+    #[test]
+    fn words_are_told_apart_however_they_are_joined() {
+        for (text, words, is_cut) in [
+            ("Update, SendAs", &["Update", "SendAs"][..], false),
+            (
+                "Update;SendAs\r\nSend",
+                &["Update", "SendAs", "Send"],
+                false,
+            ),
+            ("Update SendAs", &["Update", "SendAs"], false),
+            ("Update, Se ndAs", &["Update", "SendAs"], false),
+            ("Update, SendAs…", &["Update", "SendAs"], true),
+            ("Update, ...", &["Update"], true),
+            ("Send-As, Update", &["Update"], true),
+            ("7, Update", &["Update"], true),
+            ("", &[], false),
+        ] {
+            let found = names(|names| names.push_words(text));
+            assert_eq!(
+                found,
+                (words.iter().map(ToString::to_string).collect(), is_cut),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_may_have_blanks() {
+        for (text, expected, is_cut) in [
+            ("Anna Kern, Ben", &["Anna Kern", "Ben"][..], false),
+            ("Anna Kern;Ben…", &["Anna Kern", "Ben"], true),
+            ("Anna Kern, ...", &["Anna Kern"], true),
+            ("a\u{7}b, Ben", &["Ben"], true),
+        ] {
+            let found = names(|names| names.push_names(text));
+            assert_eq!(
+                found,
+                (expected.iter().map(ToString::to_string).collect(), is_cut),
+                "{text}"
+            );
+        }
+        let name = |length: usize| "x".repeat(length);
+        assert!(!names(|names| names.push_names(&name(MAX_NAME))).1);
+        assert!(names(|names| names.push_names(&name(MAX_NAME + 1))).1);
+        let many = |count: usize| {
+            let (all, is_cut) = names(|names| names.push_names(&"x,".repeat(count)));
+            (all.len(), is_cut)
+        };
+        assert_eq!(many(MAX_NAMES), (MAX_NAMES, false));
+        assert_eq!(many(MAX_NAMES + 1), (MAX_NAMES, true));
+    }
+
+    #[test]
+    fn what_is_not_among_the_names_of_a_cut_list_is_unknown() {
+        let mut list = Names::default();
+        list.push_words("Update,SendAs");
+        assert_eq!(
+            (list.has("SENDAS"), list.has("Send")),
+            (Some(true), Some(false))
+        );
+        list.is_cut = true;
+        assert_eq!((list.has("SENDAS"), list.has("Send")), (Some(true), None));
+    }
+
+    #[test]
+    fn values_as_power_shell_writes_them() {
+        for (text, value) in [
+            (" True ", Some(true)),
+            ("$true", Some(true)),
+            ("1", Some(true)),
+            ("FALSE", Some(false)),
+            ("$false", Some(false)),
+            ("0", Some(false)),
+            ("", None),
+            ("yes", None),
+        ] {
+            assert_eq!(parse_boolean(text), value, "{text}");
+        }
+        for (text, seconds) in [
+            ("90.00:00:00", Some(7_776_000)),
+            (" 1.02:03:04 ", Some(93_784)),
+            ("02:03:04", Some(7_384)),
+            ("-1.00:00:01", Some(-86_401)),
+            ("00:00:00", Some(0)),
+            ("00:00:00.0000001", Some(1)),
+            ("00:00:00.0000000", Some(0)),
+            ("00:00:02.5", Some(2)),
+            ("90", Some(7_776_000)),
+            ("-90", Some(-7_776_000)),
+            ("9999999", Some(863_999_913_600)),
+            ("99999999", None),
+            ("", None),
+            ("-", None),
+            ("1:2", None),
+            ("a", None),
+            ("1.x:00:00", None),
+            ("00:00:+1", None),
+        ] {
+            assert_eq!(parse_period(text), seconds, "{text}");
+        }
+        for text in [
+            "System.String[]",
+            "Deserialized.Microsoft.Exchange",
+            "@{Add=",
+        ] {
+            assert!(is_type_name(text), "{text}");
+        }
+        assert!(!is_type_name("Systems") && !is_type_name("support@contoso.com"));
+    }
+
+    #[test]
+    fn every_type_of_recipient_is_of_a_kind() {
+        for (names, kind, is_never_audited) in [
+            (
+                &["SharedMailbox", "remotesharedmailbox", "TeamMailbox"][..],
+                Some(MailboxKind::Shared),
+                false,
+            ),
+            (
+                &["UserMailbox", "LinkedMailbox", "RemoteUserMailbox"],
+                Some(MailboxKind::User),
+                false,
+            ),
+            (&["GroupMailbox"], Some(MailboxKind::Group), false),
+            (
+                &["RoomMailbox", "EquipmentMailbox", "SchedulingMailbox"],
+                Some(MailboxKind::Resource),
+                true,
+            ),
+            (&["PublicFolderMailbox", "DiscoveryMailbox"], None, true),
+            (&["MailUser", ""], None, false),
+        ] {
+            for name in names {
+                let recipient = RecipientType((*name).to_owned());
+                assert_eq!(recipient.kind(), kind, "{name}");
+                assert_eq!(recipient.is_never_audited(), is_never_audited, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_given_may_be_unknown() {
+        let all = [Property::Known(7), Property::Unknown, Property::NotGiven];
+        let told = all.map(|one| (one.known().copied(), one.is_given()));
+        assert_eq!(told, [(Some(7), true), (None, true), (None, false)]);
+    }
+}

@@ -103,3 +103,62 @@ impl Readiness {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Side;
+
+    #[test]
+    fn a_tenant_is_named_by_its_guid() {
+        let text = "79dc228f-c8f2-4016-8bf0-b990b6c72e98";
+        let id = TenantId::parse(&format!(" {} ", text.to_uppercase())).expect("a GUID");
+        assert_eq!(id.to_string(), text);
+        assert_eq!(TenantId::parse("contoso.com"), None);
+    }
+
+    #[test]
+    fn revisions_follow_one_another() {
+        let first = Revision::default();
+        let second = first.next().next();
+        assert_eq!(second, Revision(2));
+        assert_eq!((second.before(), first.before()), (Revision(1), first));
+        assert_eq!(second.to_string(), "2");
+    }
+
+    #[test]
+    fn a_tenant_is_settled_when_no_message_waits() {
+        let tenant = |reattribute_after, taught| Tenant {
+            id: TenantId(Uuid::nil()),
+            display_name: String::new(),
+            consented_at: Timestamp::EARLIEST,
+            revoked_at: None,
+            registered_at: Timestamp::EARLIEST,
+            revision: Revision(0),
+            generation: Generation(0),
+            directory_version: 0,
+            reattribute_after,
+            taught,
+            readiness: Readiness::default(),
+            deletion: None,
+            retention_days: 0,
+        };
+        assert!(tenant(None, false).is_settled());
+        assert!(!tenant(Some(Uuid::nil()), false).is_settled());
+        assert!(!tenant(None, true).is_settled());
+    }
+
+    #[test]
+    fn readiness_is_the_first_and_the_last_of_each_side() {
+        let at = Timestamp::from_micros;
+        let mut readiness = Readiness::default();
+        for time in [5, 3, 9, 4] {
+            readiness.see(Side::Mailbox, at(time));
+        }
+        assert_eq!(readiness.mailbox_side, Some((at(3), at(9))));
+        assert_eq!(readiness.agent_side, None);
+        readiness.see(Side::Agent, at(7));
+        assert_eq!(readiness.agent_side, Some((at(7), at(7))));
+        assert_eq!(readiness.mailbox_side, Some((at(3), at(9))));
+    }
+}

@@ -236,6 +236,9 @@ fn text_in_every_encoding() {
     check(&read(format!("\u{feff}{FORMAT_LIST}")));
     check(&read(utf16(&windows)));
     check(&read(utf16(&mailbox().to_string())));
+    // behind what a session has printed before
+    let prompts = "PS C:\\> \r\n".repeat(6_000);
+    check(&read(utf16(&format!("{prompts}{windows}"))));
     let json = format!("\u{feff}[\r\n{}\r\n]", mailbox());
     check(&read(json));
 }

@@ -243,3 +243,25 @@ fn a_broken_row_fails_alone() {
         }
     }
 }
+
+/// A row that was cut off in its cell would swallow the rows behind it.
+#[test]
+fn a_cell_of_many_lines_is_one_only_if_it_holds_a_record_and_the_row_fits() {
+    let good = old_portal(&Fields::mailbox_side());
+    let pretty = Fields::mailbox_side().to_pretty_json().replace('"', "\"\"");
+    for (row, is_one) in [
+        (format!("2024,a,Send,\"{pretty}\""), true),
+        ("2024,a,Send,\"cut\nhere\"".into(), false),
+        ("2024,a,Send,\"{\"\"Id\"\":1,\n7\"".into(), false),
+        (format!("2024,\"a\nb\",\"{pretty}\""), false),
+    ] {
+        let text = format!("CreationDate,UserIds,Operations,AuditData\n{good}\n{row}\n{good}\n");
+        let lines = vec!["MALFORMED"; row.lines().count()];
+        let found = if is_one { vec!["S"] } else { lines };
+        assert_eq!(
+            outcomes(text.as_bytes()),
+            [&["S"], &found[..], &["S"]].concat(),
+            "{row}"
+        );
+    }
+}

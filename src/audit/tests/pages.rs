@@ -155,6 +155,16 @@ fn nothing_of_a_page_is_dropped_silently() {
             format!(r#"{{"x":tru,"value":[{a}]}}"#),
             vec!["MALFORMED", "S", "MALFORMED"],
         ),
+        // an array in a list is an element of it, behind the page it is one of records
+        (
+            format!(r#"{{"value":[{{"value":[{a}]}},[1,2],{c}]}}"#),
+            vec!["S", "MALFORMED", "S"],
+        ),
+        (
+            format!(r#"{{"value":[{a}]}}[1,2]"#),
+            vec!["S", "MALFORMED", "MALFORMED"],
+        ),
+        (format!("[{a},["), vec!["S", "MALFORMED"]),
         // brackets of no page
         (format!(r#"[{a}],"n":1}}"#), vec!["S", "MALFORMED"]),
     ] {

@@ -238,6 +238,27 @@ fn real_records_are_plain() {
     }
 }
 
+#[test]
+fn a_number_is_read_alike_however_it_is_written() {
+    for number in [
+        "0",
+        "-0",
+        "-1",
+        "999999999999999999",
+        "-999999999999999999",
+        "9223372036854775807",
+        "9223372036854775808",
+        "12345678901234567890123",
+        "2.0",
+        "2e0",
+    ] {
+        for key in ["RecordType", "LogonType", "Id", "UserId", "Unknown"] {
+            let record = Fields::mailbox_side().json(key, number).to_json();
+            is_plain(record.as_bytes());
+        }
+    }
+}
+
 /// Every odd spelling of what is kept, among records that are not.
 #[test]
 fn nothing_of_interest_is_taken_for_noise() {

@@ -89,6 +89,10 @@ fn every_broken_record_is_one() {
         b.replace("\"Version\"", "\"Ver\tsion\""),
         b.replace("\"Version\":1", "\"Version\" 1"),
         b.replace("\"UserId\":\"", "\"UserId\":\"\\ud800"),
+        b.replace(
+            "\"Version\":1",
+            "\"Version\":01,\"a\":[[{\"b\":[{}]}],{\"c\":[]}]",
+        ),
     ];
     for (open, separator, close) in [("[", ",", "]"), ("", "\n", ""), ("", "", "")] {
         let mut records = vec![a.clone()];
@@ -101,9 +105,14 @@ fn every_broken_record_is_one() {
             assert_eq!(found.bytes, record.as_bytes());
         }
     }
-    // a line that ends inside of a string is one record, whatever the next line is
-    let lines = "{\"a\":\"b\n{\"Operation\":\"Send\n{\"c\":1\n".repeat(3);
-    assert_eq!(outcomes(lines.as_bytes()), ["MALFORMED"; 9]);
+    // a line that ends inside of a string is one record, whatever the next line is and however
+    // the string looks
+    for lines in [
+        "{\"a\":\"b\n{\"Operation\":\"Send\n{\"c\":1\n",
+        "{\"a\":\"b,\n{\"Operation\":\"Send:\r\n{\"c\":\"[\n",
+    ] {
+        assert_eq!(outcomes(lines.repeat(3).as_bytes()), ["MALFORMED"; 9]);
+    }
 }
 
 #[test]
@@ -231,7 +240,30 @@ fn broken_lines_are_told_apart() {
         let read = read_all(content.as_bytes()).expect("a known form");
         assert_eq!(read.len(), lines.len());
     }
-    // nothing says so where the first one is broken, or where a record has several lines
-    let pretty = format!("{{\n\"Id\":1}}\n{in_a_list}\n{in_a_list}\n{a}");
-    assert_eq!(outcomes(pretty.as_bytes()).last(), Some(&"S"));
+    // nothing says so where the first one is broken, where a record has several lines, where
+    // there are two on a line, or in an array: there a broken one may have taken the next along
+    for first in ["{\"Id\":1,", "{\n\"Id\":1}", "{} {}", "[{}"] {
+        let content = format!("{first}\n{in_a_list}\n{in_a_list}\n{a}");
+        let found = outcomes(content.as_bytes());
+        let broken = found.iter().filter(|&&outcome| outcome == "MALFORMED");
+        assert_eq!(broken.count(), 1, "{content}");
+        assert_eq!(found.last(), Some(&"S"), "{content}");
+    }
+}
+
+/// What stands in it at the beginning of a line is a part of it, where a value is due.
+#[test]
+fn a_broken_record_of_many_lines_is_one() {
+    let [a, _, c] = three();
+    let broken = concat!(
+        "{\"Id\":tru,\"Parameters\":[\n",
+        "{\"Name\":\"x\"},\n",
+        "{\"Name\":\"y\"}\n",
+        "],\"Item\":\n",
+        "{\"Id\":1}}"
+    );
+    let content = format!("[{a},\n{broken},\n{c}]");
+    let records = decode_all(content.as_bytes());
+    let found: Vec<_> = records.iter().map(|record| &*record.bytes).collect();
+    assert_eq!(found, [a.as_bytes(), broken.as_bytes(), c.as_bytes()]);
 }

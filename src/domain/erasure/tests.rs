@@ -70,6 +70,8 @@ fn a_pseudonym_is_no_address_and_is_keyed() {
     let subject = Subject::parse(ANNA).expect("an identifier");
     let person = other.collect(&subject, &Directory::default());
     assert_ne!(person.expect("a person").pseudonym, pseudonym);
+    // the key is in no log, nor is who was erased
+    assert_eq!(format!("{other:?}"), "Tombstones(1)");
 }
 
 #[test]
