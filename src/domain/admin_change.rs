@@ -92,3 +92,63 @@ pub fn parameter(operation: &str, text: &str) -> Option<&'static str> {
         .copied()
         .find(|name| name.eq_ignore_ascii_case(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cmdlets_and_parameters_are_spelled_as_microsoft_spells_them() {
+        for (name, parameters) in CHANGES {
+            assert_eq!(operation(&name.to_uppercase()), Some(name));
+            for one in parameters {
+                assert_eq!(parameter(name, &one.to_lowercase()), Some(*one));
+            }
+        }
+        assert_eq!(operation("Get-Mailbox"), None);
+        // each has its own
+        assert_eq!(parameter("Set-Mailbox", "Trustee"), None);
+        assert_eq!(parameter("Get-Mailbox", "AuditEnabled"), None);
+    }
+
+    #[test]
+    fn a_content_has_a_digest_of_its_own() {
+        let parameters = [("AuditEnabled", "False"), ("AuditOwner", "")];
+        let one = AdminChange {
+            time: Timestamp::EARLIEST,
+            record_id: Uuid::from_u128(1),
+            operation: "Set-Mailbox",
+            actor: "root@contoso.com".into(),
+            target: "support@contoso.com".into(),
+            failed: false,
+            parameters: parameters
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+        };
+        assert_eq!(one.parameter("AuditEnabled"), Some("False"));
+        assert_eq!(one.parameter("AuditOwner"), Some(""));
+        assert_eq!(one.parameter("AuditDelegate"), None);
+        let again = AdminChange {
+            record_id: Uuid::from_u128(2),
+            ..one.clone()
+        };
+        assert_eq!(again.digest(), one.digest());
+        let others: [fn(&mut AdminChange); 7] = [
+            |one| one.time = Timestamp::LATEST,
+            |one| one.operation = "Set-OrganizationConfig",
+            |one| one.actor = "anna@contoso.com".into(),
+            |one| one.target = "sales@contoso.com".into(),
+            |one| one.failed = true,
+            |one| one.parameters.truncate(1),
+            |one| std::mem::swap(&mut one.actor, &mut one.target),
+        ];
+        let digests = others.map(|change| {
+            let mut other = one.clone();
+            change(&mut other);
+            other.digest()
+        });
+        let all: std::collections::BTreeSet<Uuid> =
+            digests.into_iter().chain([one.digest()]).collect();
+        assert_eq!(all.len(), 8);
+    }
+}

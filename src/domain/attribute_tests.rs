@@ -69,7 +69,7 @@ pub(crate) fn plain(record: u128, user_id: &str) -> SendEvent {
     }
 }
 
-pub(super) fn judged(events: &[SendEvent]) -> Attribution {
+pub(crate) fn judged(events: &[SendEvent]) -> Attribution {
     judged_with(events, Vec::new())
 }
 

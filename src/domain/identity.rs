@@ -181,4 +181,47 @@ mod tests {
             assert!(text(&well_known).is_empty(), "{nobodys:?}");
         }
     }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let guid = Uuid::from_u128(7);
+        let all = [
+            Identity::Sid("7".into()),
+            Identity::Object(guid),
+            Identity::Puid("7".into()),
+            Identity::Mailbox(guid),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert_eq!(one.is_mailbox(), at == 3);
+            assert_eq!(one.clone().into_owned(), *one);
+            for (other_at, other) in all.iter().enumerate() {
+                assert_eq!(one.is_of_kind(other), at == other_at, "{one} {other}");
+            }
+        }
+    }
+
+    /// The GUID beside an address is that of the actor's own log in some records.
+    #[test]
+    fn which_mailboxes_an_event_names() {
+        let (log, other) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        for (owner_is_actor, owner, sent_as_guid, expected) in [
+            (Some(false), "support", log, log),
+            (Some(true), "support", log, None),
+            (None, "anna", log, None),
+            (None, "support", log, log),
+            (Some(true), "anna", other, other),
+            (Some(true), "anna", None, None),
+        ] {
+            let event = SendEvent {
+                user_id: "anna".into(),
+                owner: Some(owner.into()),
+                owner_is_actor,
+                mailbox_guid: log,
+                sent_as_guid,
+                ..crate::domain::attribute::tests::event(1)
+            };
+            assert_eq!(event.sent_as_mailbox(), expected, "{event:?}");
+            assert!(event.mailbox_guids().eq(expected.into_iter().chain(log)));
+        }
+    }
 }

@@ -156,3 +156,116 @@ fn change(old: Option<&Attribution>, new: &Attribution) -> Option<ChangeKind> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        attribute::tests::{ANNA, BOB, agent_side, judged, mailbox_side, plain},
+        evidence::MAX_PER_GROUP,
+    };
+    use uuid::Uuid;
+
+    fn new() -> Gathering {
+        let id = MessageId::parse("<a@b>").expect("an id");
+        Gathering::new(id.key(), Some(id))
+    }
+
+    fn judge(gathering: Gathering, revision: u64) -> Judgement {
+        gathering.judge(&Directory::default(), Revision(revision))
+    }
+
+    #[test]
+    fn what_the_feed_tells_of_an_answer() {
+        let anna = judged(&[mailbox_side(1, ANNA)]);
+        let confirmed = judged(&[mailbox_side(1, ANNA), agent_side(2, ANNA)]);
+        let bob = judged(&[mailbox_side(1, BOB), agent_side(2, BOB)]);
+        let conflict = judged(&[mailbox_side(1, ANNA), mailbox_side(2, BOB)]);
+        let private = judged(&[plain(1, ANNA)]);
+        assert!(confirmed.confirmed && bob.confirmed && !private.listed);
+        let (created, corrected) = (Some(ChangeKind::Created), Some(ChangeKind::Corrected));
+        for (old, new, expected) in [
+            (None, &anna, created),
+            (None, &private, None),
+            (Some(&private), &anna, created),
+            (Some(&private), &private, None),
+            (Some(&anna), &private, Some(ChangeKind::Erased)),
+            (Some(&anna), &anna, None),
+            (Some(&anna), &confirmed, Some(ChangeKind::Confirmed)),
+            (Some(&confirmed), &anna, corrected),
+            (Some(&anna), &bob, corrected),
+            (Some(&anna), &conflict, corrected),
+            (Some(&conflict), &confirmed, corrected),
+        ] {
+            assert_eq!(change(old, new), expected, "{old:?} {new:?}");
+        }
+        let other = Attribution {
+            contradicted: true,
+            ..confirmed.clone()
+        };
+        assert_eq!(change(Some(&confirmed), &other), corrected);
+    }
+
+    #[test]
+    fn only_what_changes_an_answer_has_a_revision() {
+        let mut first = new();
+        first.add([mailbox_side(1, ANNA)]);
+        assert!(first.knows(&mailbox_side(1, ANNA)) && !first.knows(&mailbox_side(2, ANNA)));
+        let key = first.key();
+        assert_eq!(MessageId::parse("a@b").map(|id| id.key()), Ok(key));
+        let first = judge(first, 1);
+        assert!(first.is_new && first.dirty && first.reattributed);
+        let message = first.message;
+        let answer = message.answer();
+        assert_eq!((answer.key, answer.id), (key, message.id.clone()));
+        assert_eq!(
+            (answer.revision, &answer.attribution),
+            (Revision(1), &message.attribution)
+        );
+
+        // nothing new; more that says the same; more than is kept; another answer
+        let again = |events: &[SendEvent]| {
+            let mut gathering = Gathering::from(message.clone());
+            gathering.add(events.iter().cloned());
+            let judged = judge(gathering, 2);
+            let told = (judged.is_new, judged.dirty, judged.reattributed);
+            (told, judged.message.revision, judged.message)
+        };
+        let (told, revision, _) = again(&[mailbox_side(1, ANNA)]);
+        assert_eq!((told, revision), ((false, false, false), Revision(1)));
+        let all: Vec<SendEvent> = (1..=MAX_PER_GROUP as u128)
+            .map(|n| mailbox_side(n, ANNA))
+            .collect();
+        let (told, revision, full) = again(&all);
+        assert_eq!((told, revision), ((false, true, false), Revision(1)));
+        let mut truncated = Gathering::from(full);
+        assert_eq!(truncated.add([mailbox_side(99, ANNA)]).new, 0);
+        assert!(judge(truncated, 2).dirty, "that it is truncated is new");
+        let (told, revision, _) = again(&[mailbox_side(2, BOB)]);
+        assert_eq!((told, revision), ((false, true, true), Revision(2)));
+    }
+
+    #[test]
+    fn who_was_erased_is_told() {
+        use crate::domain::erasure::Subject;
+        let mut tombstones = Tombstones::new([7; 32], []);
+        let anna = Subject::parse(ANNA).expect("an address");
+        let person = tombstones
+            .collect(&anna, &Directory::default())
+            .expect("a person");
+        for (event, whose) in [
+            (mailbox_side(1, ANNA), BTreeSet::from([person.pseudonym])),
+            (mailbox_side(1, BOB), BTreeSet::new()),
+        ] {
+            let mut stored = new();
+            stored.add([event]);
+            let mut stored = Gathering::from(judge(stored, 1).message);
+            assert_eq!(stored.erase(&tombstones), whose);
+            assert_eq!(judge(stored, 2).dirty, !whose.is_empty());
+        }
+        let mut none = Gathering::new(MessageKey(Uuid::nil()), None);
+        assert_eq!(none.events().count(), 0);
+        none.add([mailbox_side(1, ANNA)]);
+        assert_eq!(none.events().count(), 1);
+    }
+}

@@ -132,10 +132,15 @@ mod tests {
         assert_eq!(key("<AB12@mail.\r\n contoso.com>"), plain);
         assert_ne!(key("<ab12@mail.contoso.com>"), plain, "case is kept");
         assert_eq!(key("<<AB12@mail.contoso.com>>"), plain);
+        assert_eq!(key("<AB12@mail.  contoso.com>"), plain);
+        assert_eq!(key("<AB12@mail. \u{2003}contoso.com>"), plain);
         assert_ne!(key("<AB12@mail.contoso.com"), plain, "not enclosed");
         for written in ["AB12@c", "<AB12@c>", "<<AB12@c>>", "<<<AB12@c>>>"] {
             let id = MessageId::parse(written).expect(written);
             assert_eq!(id, MessageId::parse(id.as_str()).expect("normal"));
+            assert_eq!(MessageKey::parse(written), Ok(id.key()));
+            assert_eq!((id.to_string(), id.as_str()), ("AB12@c".into(), "AB12@c"));
+            assert_eq!(id.into_string(), "AB12@c");
         }
         // stored keys depend on it: this value must never change
         assert_eq!(plain.to_string(), "67e14f38-68a8-e570-5274-3e85f4aa5a8c");
@@ -146,6 +151,8 @@ mod tests {
         assert_eq!(MessageId::parse(" <> "), Err(MessageIdError::Empty));
         assert_eq!(MessageId::parse("<<>>"), Err(MessageIdError::Empty));
         assert_eq!(MessageId::parse(""), Err(MessageIdError::Empty));
+        assert_eq!(MessageId::parse(" \r\n"), Err(MessageIdError::Empty));
+        assert_eq!(MessageId::parse("\u{2003}"), Err(MessageIdError::Empty));
         assert_eq!(MessageId::parse("a\0b"), Err(MessageIdError::Nul));
         assert_eq!(
             MessageId::parse(&"x".repeat(999)),

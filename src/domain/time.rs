@@ -252,4 +252,93 @@ mod tests {
             assert_eq!(Timestamp::parse(text), None, "{text:?}");
         }
     }
+
+    #[test]
+    fn every_part_of_a_time_has_its_limits() {
+        for (text, expected) in [
+            ("2021-07-19t23:59:59z", "2021-07-19T23:59:59Z"),
+            ("2021-07-19T23:59:60", "2021-07-20T00:00:00Z"),
+            ("2021-07-19T00:00:00.5", "2021-07-19T00:00:00.500000Z"),
+            ("2021-07-19T00:00:00.0001", "2021-07-19T00:00:00.000100Z"),
+            (
+                "2021-07-19T00:00:00.123456999-00:30",
+                "2021-07-19T00:30:00.123456Z",
+            ),
+            ("2021-07-19T23:59:00+23:59", "2021-07-19T00:00:00Z"),
+            ("2021-07-19T00:00:00-2359", "2021-07-19T23:59:00Z"),
+        ] {
+            let time = Timestamp::parse(text).expect(text);
+            assert_eq!(time.to_string(), expected, "{text}");
+        }
+        for text in [
+            "2021-07-19T23:60:00",
+            "2021-07-19T23:59:61",
+            "2021-07-19T00:00:00+24:00",
+            "2021-07-19T00:00:00+00:60",
+            "2021-07-19T00:00:00+00.00",
+            "2021-07-19T00:00:00+0",
+            "2021-07-19T00:00:00ZZ",
+            "2021-07-19T00:00:00.Z",
+            "2021-07-19T00:00:0",
+            "2021-07-19T00:00:0x",
+            "2021/07-19T00:00:00",
+            "2021-07/19T00:00:00",
+            "2021-07-19T00.00:00",
+            "2021-07-19T00:00.00",
+            "2021-07-19x00:00:00",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_that_may_be_named() {
+        assert_eq!(Timestamp::EARLIEST.to_string(), "2000-01-01T00:00:00Z");
+        assert_eq!(Timestamp::LATEST.to_string(), "2100-01-01T00:00:00Z");
+        for (time, is_plausible) in [
+            (Timestamp::EARLIEST.plus(-1), false),
+            (Timestamp::EARLIEST, true),
+            (Timestamp::LATEST.plus(-1), true),
+            (Timestamp::LATEST, false),
+        ] {
+            assert_eq!(time.is_plausible(), is_plausible, "{time}");
+        }
+        let periods = [MINUTE, HOUR, DAY].map(|period| period / MICROS_PER_SECOND);
+        assert_eq!(periods, [60, 3_600, 86_400]);
+    }
+
+    #[test]
+    fn times_before_1970_and_outside_the_calendar() {
+        let before = Timestamp::from_micros(-1);
+        assert_eq!(before.to_string(), "1969-12-31T23:59:59.999999Z");
+        let whole = before.whole_seconds();
+        assert_eq!(whole.to_string(), "1969-12-31T23:59:59Z");
+        let last = Timestamp::from_micros(i64::MAX);
+        assert_eq!(last.to_string(), "9223372036854775807us");
+        assert_eq!(last.plus(1), last);
+    }
+
+    #[test]
+    fn periods_that_have_a_time_in_common() {
+        let range = |start, end| TimeRange {
+            start: Timestamp::from_micros(start),
+            end: Timestamp::from_micros(end),
+        };
+        for (a, b, overlap) in [
+            (range(0, 10), range(5, 15), true),
+            (range(0, 10), range(2, 3), true),
+            (range(0, 10), range(9, 15), true),
+            (range(0, 10), range(10, 15), false),
+            (range(0, 10), range(20, 30), false),
+            (range(0, 10), range(5, 5), false),
+        ] {
+            assert_eq!(
+                (a.overlaps(b), b.overlaps(a)),
+                (overlap, overlap),
+                "{a:?} {b:?}"
+            );
+        }
+        let empty = [range(0, 1), range(1, 1), range(2, 1)].map(TimeRange::is_empty);
+        assert_eq!(empty, [false, true, true]);
+    }
 }
