@@ -456,3 +456,7 @@ enum Successor<'a> {
     /// Two accounts of one kind that are called differently now.
     SeveralPeople,
 }
+
+#[cfg(test)]
+#[path = "lesson_tests.rs"]
+mod tests;

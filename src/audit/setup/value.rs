@@ -149,3 +149,141 @@ pub(super) fn name(value: &Value) -> Option<String> {
         Err(_) => Some(text.to_lowercase()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Property::{Known, NotGiven, Unknown};
+    use serde_json::json;
+
+    #[test]
+    fn every_shape_of_a_name() {
+        let longest = "x".repeat(MAX_NAME);
+        for (value, expected) in [
+            (json!(" Anna "), Some("Anna")),
+            (json!(7), Some("7")),
+            (json!({"Name": "Anna", "Guid": "x"}), Some("Anna")),
+            (json!({"Address": {}, "Value": 7}), Some("7")),
+            (json!({"Colour": "red"}), None),
+            (json!(null), None),
+            (json!(true), None),
+            (json!(["Anna"]), None),
+            (json!(" "), None),
+            (json!("a\u{1b}b"), None),
+            (json!("System.String[]"), None),
+            (json!(longest), Some(longest.as_str())),
+            (json!(format!("{longest}x")), None),
+        ] {
+            assert_eq!(text(&value).as_deref(), expected, "{value}");
+        }
+        for (value, expected) in [
+            ("Anna", Some("anna")),
+            (
+                "{A88AE17C-F562-4C1F-A377-8910B6847D76}",
+                Some("a88ae17c-f562-4c1f-a377-8910b6847d76"),
+            ),
+            ("00000000-0000-0000-0000-000000000000", None),
+        ] {
+            assert_eq!(name(&json!(value)).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_shape_of_a_boolean() {
+        for (value, expected) in [
+            (json!(null), NotGiven),
+            (json!(" "), NotGiven),
+            (json!(true), Known(true)),
+            (json!("False"), Known(false)),
+            (json!(1), Known(true)),
+            (json!({"IsPresent": true}), Known(true)),
+            (json!({"IsPresent": "True"}), Unknown),
+            (json!({"Value": "True"}), Unknown),
+            (json!("yes"), Unknown),
+            (json!(2), Unknown),
+            (json!([true]), Unknown),
+        ] {
+            assert_eq!(boolean(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_shape_of_a_list() {
+        let list = |names: &[&str], is_cut| {
+            Known(Names {
+                names: names.iter().map(|&name| name.into()).collect(),
+                is_cut,
+            })
+        };
+        for (value, expected) in [
+            (json!(null), NotGiven),
+            (json!([]), list(&[], false)),
+            (json!(["Send", "Update"]), list(&["Send", "Update"], false)),
+            (json!(["Send", 4]), list(&["Send"], true)),
+            (json!([null, "Send"]), list(&["Send"], true)),
+            (
+                json!({"value": ["Send"], "Count": 1}),
+                list(&["Send"], false),
+            ),
+            (json!({"value": "Send"}), Unknown),
+            (json!(" Send, Update "), list(&["Send", "Update"], false)),
+            (json!("{Send, Update}"), list(&["Send", "Update"], false)),
+            (json!("{Send, Update"), list(&["Send", "Update"], true)),
+            (json!("{Send, Update…}"), list(&["Send", "Update"], true)),
+            (json!("{}"), list(&[], false)),
+            (json!(" System.String[]"), Unknown),
+            (json!(4), Unknown),
+            (json!(true), Unknown),
+        ] {
+            assert_eq!(words(&value), expected, "{value}");
+        }
+        let expected = list(&["Anna Kern", "Ben"], false);
+        assert_eq!(names(&json!(["Anna Kern", "Ben"])), expected);
+        assert_eq!(names(&json!("{Anna Kern, Ben}")), expected);
+    }
+
+    #[test]
+    fn every_shape_of_a_period() {
+        for (value, expected) in [
+            (json!(null), NotGiven),
+            (json!(" "), NotGiven),
+            (json!("1.00:00:07"), Known(86_407)),
+            (json!("soon"), Unknown),
+            (json!({"Ticks": 70_000_000, "TotalSeconds": 8}), Known(7)),
+            (json!({"TotalSeconds": 7.9, "TotalDays": 2}), Known(7)),
+            (json!({"TotalDays": 1.5}), Known(129_600)),
+            (
+                json!({"TotalSeconds": -999_999_999_999_i64}),
+                Known(-999_999_999_999),
+            ),
+            (json!({"TotalSeconds": 1e12}), Unknown),
+            (json!({"TotalDays": -1e300}), Unknown),
+            (json!({"TotalSeconds": "7"}), Unknown),
+            (json!(7), Unknown),
+        ] {
+            assert_eq!(seconds(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_shape_of_a_recipient_type() {
+        let known = |name: &str| Known(RecipientType(name.into()));
+        for (value, expected) in [
+            (json!(null), NotGiven),
+            (json!(" "), NotGiven),
+            (json!(4), known("SharedMailbox")),
+            (json!("1"), known("UserMailbox")),
+            (json!({"value": 16}), known("RoomMailbox")),
+            (
+                json!({"value": 4, "Value": "TeamMailbox"}),
+                known("TeamMailbox"),
+            ),
+            (json!("TeamMailbox"), known("TeamMailbox")),
+            (json!(7), Unknown),
+            (json!([4]), Unknown),
+            (json!(true), Unknown),
+        ] {
+            assert_eq!(recipient_type(&value), expected, "{value}");
+        }
+    }
+}
