@@ -257,4 +257,4 @@ fn take_list(known: &mut Option<Names>, told: Property<Names>) -> bool {
 
 #[cfg(test)]
 #[path = "setting_laws.rs"]
-mod laws;
+pub(in crate::domain) mod laws;

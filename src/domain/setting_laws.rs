@@ -204,7 +204,7 @@ proptest! {
     }
 }
 
-fn untold() -> MailboxSettings {
+pub(in crate::domain) fn untold() -> MailboxSettings {
     MailboxSettings {
         captured_at: Timestamp::EARLIEST,
         called: called(SHARED),

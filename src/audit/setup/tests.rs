@@ -432,3 +432,33 @@ fn what_is_broken_fails_alone() {
         "support@contoso.onmicrosoft.com"
     );
 }
+
+#[test]
+fn text_that_is_too_long_is_not_read() {
+    let start = "Identity : x\nAuditEnabled : False\n";
+    let padded = |length: u64| {
+        let padding = io::repeat(b' ').take(length - start.len() as u64);
+        let source = start.as_bytes().chain(padding);
+        let setup = read_setup(source, AT, &mut None).expect("no error");
+        setup.expect("a known form")
+    };
+    let longest = padded(MAX_SETTINGS);
+    assert_eq!((longest.settings.len(), longest.problems.len()), (1, 0));
+    let longer = padded(MAX_SETTINGS + 1);
+    let problem = ObjectProblem {
+        number: 1,
+        detail: "longer than 64 MiB: export it as JSON".into(),
+    };
+    assert_eq!((longer.settings.len(), longer.problems), (0, vec![problem]));
+}
+
+#[test]
+fn problems_that_are_too_many_are_counted() {
+    for (count, omitted) in [(MAX_PROBLEMS, 0), (MAX_PROBLEMS + 2, 2)] {
+        let setup = read(format!("[{}]", vec!["{\"Colour\":1}"; count].join(",")));
+        assert_eq!(setup.problems.len(), MAX_PROBLEMS);
+        assert_eq!(setup.problems_omitted, omitted);
+        let numbers = setup.problems.iter().map(|problem| problem.number);
+        assert!(numbers.eq(1..=MAX_PROBLEMS as u64));
+    }
+}

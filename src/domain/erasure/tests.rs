@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::{
-    AdminChange, Evidence, Mailbox, MailboxKind, Operation, Side, Timestamp, Verdict, attribute,
+    AdminChange, Evidence, Mailbox, MailboxKind, Operation, Setting, Side, Timestamp, Verdict,
+    attribute,
     attribute::tests::{at, event},
     directory::parse_address,
 };
@@ -64,8 +65,13 @@ fn a_pseudonym_is_no_address_and_is_keyed() {
     assert_eq!(parse_address(&text), None);
     assert!(is_pseudonym(&text) && !is_pseudonym(ANNA));
     assert_eq!(Pseudonym::parse(&text.to_uppercase()), None);
+    for other in ["erased:anna", &text["erased:".len()..], &format!("{text}0")] {
+        assert!(!is_pseudonym(other), "{other}");
+    }
     let inside = format!("CN={text},OU=x");
     assert_eq!(Pseudonym::all_in(&inside).collect::<Vec<_>>(), [pseudonym]);
+    let twice = format!("{text}{text} erased:");
+    assert_eq!(Pseudonym::all_in(&twice).count(), 2);
     let mut other = Tombstones::new([8; 32], []);
     let subject = Subject::parse(ANNA).expect("an identifier");
     let person = other.collect(&subject, &Directory::default());
@@ -254,6 +260,9 @@ fn identifiers_are_found_inside_of_other_text() {
         "to=anna@contoso.com;",
         "<anna@contoso.com>",
         "LogonUserSid: S-1-5-21-7-16,",
+        "tag+anna@contoso.com",
+        "S-1-5-21-7-16@contoso.com",
+        "'anna@contoso.com'.",
     ] {
         assert_eq!(tombstones.named_in(text), Some(pseudonym), "{text}");
         assert!(tombstones.may_be_named_in(text.as_bytes()), "{text}");
@@ -274,12 +283,121 @@ fn identifiers_are_found_inside_of_other_text() {
         &utf16[..],
         br#"{"UserId":"\u0061nna@contoso.com"}"#,
         b"anna%40contoso.com",
+        b"\\X61nna",
+        b"&#97;nna",
+        b"=?utf-8?b?eA==?=",
+        b"anna=40contoso.com",
+        b"a\0n\0",
         b"\xff",
     ] {
         assert!(tombstones.may_be_named_in(hidden), "{hidden:?}");
     }
     let long = "+".repeat(1 << 20) + "anna@contoso.com";
     assert_eq!(tombstones.named_in(&long), Some(pseudonym));
+}
+
+#[test]
+fn kinds_of_identifiers_have_names() {
+    let names = Kind::ALL.map(Kind::name);
+    assert_eq!(names, ["ADDRESS", "SID", "OBJECT", "PUID", "MAILBOX"]);
+    let guid = Uuid::from_u128(7);
+    let identities = [
+        Identity::Sid("7".into()),
+        Identity::Object(guid),
+        Identity::Puid("7".into()),
+        Identity::Mailbox(guid),
+    ];
+    let kinds = identities.each_ref().map(|one| Kind::of(Some(one)));
+    assert_eq!(kinds, Kind::ALL[1..]);
+    assert_eq!(Kind::of(None), Kind::Address);
+}
+
+#[test]
+fn identifiers_become_pseudonyms_in_any_text() {
+    let (tombstones, pseudonym) = erased(ANNA, &taught(&[sent_by(1, ANNA, ANNA)], vec![]));
+    for (text, without) in [
+        (" Anna@Contoso.com ", pseudonym.to_string()),
+        ("<anna@contoso.com>", format!("<{pseudonym}>")),
+        (
+            "Anna@contoso.com;BOB@contoso.com;S-1-5-21-7-16",
+            format!("{pseudonym};bob@contoso.com;{pseudonym}"),
+        ),
+    ] {
+        assert_eq!(tombstones.without_names(text), Some(without), "{text}");
+    }
+    assert_eq!(tombstones.without_names(BOB), None);
+    let none = Tombstones::default();
+    assert!(none.is_empty() && !tombstones.is_empty());
+    assert_eq!(none.named_in(ANNA), None);
+    assert!(!none.may_be_named_in(b"\xff"));
+}
+
+/// What is of him alone goes; from what others have his name is taken.
+#[test]
+fn settings_of_an_erased_person_go() {
+    use crate::domain::settings::{BypassSettings, Called, Names, PermissionSettings, Property};
+    let (tombstones, pseudonym) = erased(ANNA, &Directory::default());
+    let called = |name: &str, perhaps: &str| Called {
+        name: name.into(),
+        also: Vec::new(),
+        perhaps: vec![perhaps.into()],
+    };
+    let bypass = |called| {
+        Setting::Bypass(BypassSettings {
+            captured_at: Timestamp::EARLIEST,
+            called,
+            enabled: Property::Known(true),
+        })
+    };
+    let permission = |mailbox: &str, trustee: &str| {
+        Setting::Permission(PermissionSettings {
+            captured_at: Timestamp::EARLIEST,
+            mailbox: mailbox.into(),
+            trustee: trustee.into(),
+            rights: Vec::new(),
+            of_recipient: true,
+            is_denied: false,
+        })
+    };
+    for (setting, is_gone) in [
+        (bypass(called(ANNA, "")), true),
+        (bypass(called("x", "smtp:anna@contoso.com")), true),
+        (bypass(called(BOB, "x")), false),
+        (permission(ANNA, BOB), true),
+        (permission(SUPPORT, ANNA), true),
+        (permission(SUPPORT, BOB), false),
+    ] {
+        let left = if is_gone {
+            Erased::Gone
+        } else {
+            Erased::Unchanged
+        };
+        assert_eq!(tombstones.erase_setting(&setting), left, "{setting:?}");
+        let of = is_gone.then_some(pseudonym);
+        assert_eq!(tombstones.of_setting(&setting), of, "{setting:?}");
+        let kept = tombstones.erase_setting(&setting).or(setting.clone());
+        assert_eq!(kept, (!is_gone).then_some(setting));
+    }
+    let mailbox = |name: &str, grants: &[&str]| {
+        let grants = Names {
+            names: grants.iter().map(|&name| name.into()).collect(),
+            is_cut: false,
+        };
+        let mut one = crate::domain::setting::laws::untold();
+        one.called = called(name, "");
+        one.grant_send_on_behalf_to = Property::Known(grants);
+        Setting::Mailbox(one)
+    };
+    assert_eq!(tombstones.erase_setting(&mailbox(ANNA, &[])), Erased::Gone);
+    let unchanged = mailbox(SUPPORT, &[BOB]);
+    assert_eq!(tombstones.erase_setting(&unchanged), Erased::Unchanged);
+    assert_eq!(tombstones.of_setting(&unchanged), None);
+    let names_her = mailbox(SUPPORT, &[ANNA, BOB]);
+    assert_eq!(tombstones.of_setting(&names_her), Some(pseudonym));
+    assert_eq!(
+        tombstones.erase_setting(&names_her),
+        Erased::Changed(unchanged)
+    );
 }
 
 #[test]
