@@ -209,3 +209,46 @@ pub(super) fn flags<'a>(
     }));
     facts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_changed_list() {
+        use ListChange::{Added, Removed, Replaced, Unreadable};
+        let names = |names: &[&str]| Names {
+            names: names.iter().map(|&name| name.into()).collect(),
+            is_cut: false,
+        };
+        for (text, expected) in [
+            (
+                "SendAs, Update",
+                vec![Replaced(names(&["SendAs", "Update"]))],
+            ),
+            (" \"SendAs\" ", vec![Replaced(names(&["SendAs"]))]),
+            ("$null", vec![Replaced(names(&[]))]),
+            ("", vec![Replaced(names(&[]))]),
+            ("SendAs…", vec![Unreadable]),
+            ("System.Collections.Hashtable", vec![Unreadable]),
+            ("@{Add=\"SendAs\"}", vec![Added(names(&["SendAs"]))]),
+            (
+                "@{remove='Send','Update'}",
+                vec![Removed(names(&["Send", "Update"]))],
+            ),
+            (
+                "@{Add=SendAs,Send; Remove=Update}",
+                vec![
+                    Added(names(&["SendAs", "Send"])),
+                    Removed(names(&["Update"])),
+                ],
+            ),
+            ("@{Add=SendAs;}", vec![Added(names(&["SendAs"]))]),
+            ("@{Add=SendAs; Set=Update}", vec![Unreadable]),
+            ("@{Add=}", vec![Unreadable]),
+            ("@{}", vec![Unreadable]),
+        ] {
+            assert_eq!(list_changes(text), expected, "{text}");
+        }
+    }
+}

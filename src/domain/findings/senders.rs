@@ -56,3 +56,71 @@ fn is_application(message: &Message, directory: &Directory) -> Option<bool> {
         .any(|one| one.actor == Actor::Application)
         .then_some(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Gathering, MessageKey, Revision, SendEvent,
+        attribute::tests::{SUPPORT, at, mailbox_side, register},
+        send_event::UserType,
+    };
+    use uuid::Uuid;
+
+    fn message(events: &[SendEvent], directory: &Directory) -> Message {
+        let mut gathering = Gathering::new(MessageKey(Uuid::nil()), None);
+        gathering.add(events.iter().cloned());
+        gathering.judge(directory, Revision(1)).message
+    }
+
+    /// The account itself, an application and the system, at this second.
+    fn actors(second: i64) -> [SendEvent; 3] {
+        let event = |record, user_id, user_type| SendEvent {
+            time: at(second),
+            user_type,
+            ..mailbox_side(record, user_id)
+        };
+        [
+            event(1, SUPPORT, None),
+            event(2, "", Some(UserType::Application)),
+            event(3, "s-1-5-18", None),
+        ]
+    }
+
+    #[test]
+    fn who_sends_without_being_a_person_is_counted() {
+        let [account, application, system] = actors(0);
+        let [later, ..] = actors(60);
+        let failed = SendEvent {
+            failed: true,
+            ..account.clone()
+        };
+        let all: [&[SendEvent]; 5] = [
+            &[later],
+            &[account, application.clone()],
+            &[system.clone()],
+            &[application.clone(), system],
+            &[failed, application],
+        ];
+        let expected = |is_application, last| Sender {
+            mailbox: SUPPORT.into(),
+            is_application,
+            messages: 2,
+            seen: Span {
+                first: at(0),
+                last: at(last),
+            },
+        };
+        let of = |kind| register(SUPPORT, kind, &[]);
+        for register in [vec![], vec![of(MailboxKind::Shared)]] {
+            let directory = Directory::new(register, []);
+            let messages = all.map(|events| message(events, &directory));
+            let found = senders(&messages, &directory);
+            assert_eq!(found, [expected(false, 60), expected(true, 0)]);
+        }
+        // of a person's own mailbox nobody asks
+        let directory = Directory::new(vec![of(MailboxKind::User)], []);
+        let messages = all.map(|events| message(events, &directory));
+        assert_eq!(senders(&messages, &directory), []);
+    }
+}

@@ -400,3 +400,29 @@ pub(super) fn some_of(names: &[String]) -> String {
         more => format!("{shown} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_names_are_shown() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|n| format!("n{n}")).collect() };
+        let shown = |count, is_cut| {
+            listed(&Names {
+                names: names(count),
+                is_cut,
+            })
+        };
+        assert_eq!(shown(0, false), "nothing");
+        assert_eq!(shown(2, false), "n0, n1");
+        assert_eq!(shown(2, true), "n0, n1, …");
+        assert!(shown(MAX_SHOWN, false).ends_with("n19"));
+        assert!(shown(MAX_SHOWN + 1, false).ends_with("n19, …"));
+        assert_eq!(some_of(&names(MAX_CLUES)), "n0, n1, n2, n3, n4");
+        assert_eq!(
+            some_of(&names(MAX_CLUES + 2)),
+            "n0, n1, n2, n3, n4 and 2 more"
+        );
+    }
+}
