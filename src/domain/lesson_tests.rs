@@ -128,6 +128,21 @@ fn a_name_makes_way_for_one_that_begins_when_it_has_ended() {
     }
 }
 
+/// As long as the second is in use, what another account is called meanwhile does not follow it.
+#[test]
+fn names_follow_one_another_in_time() {
+    for (last, now) in [(9, BOB), (10, "c@contoso.com")] {
+        let puid = || Identity::Puid("7".into());
+        let lessons = Lessons::new([
+            lesson(sid(1), ANNA, NamedBy::UserId, (0, 2)),
+            lesson(sid(1), BOB, NamedBy::UserId, (3, 9)),
+            lesson(puid(), BOB, NamedBy::UserId, (3, 4)),
+            lesson(puid(), "c@contoso.com", NamedBy::UserId, (5, last)),
+        ]);
+        assert_eq!(lessons.account_now(ANNA).name, now, "{last}");
+    }
+}
+
 #[test]
 fn a_name_of_two_accounts_is_neithers_own() {
     let lessons = Lessons::new([
