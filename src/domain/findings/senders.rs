@@ -98,9 +98,9 @@ mod tests {
         let all: [&[SendEvent]; 5] = [
             &[later],
             &[account, application.clone()],
-            &[system.clone()],
-            &[application.clone(), system],
-            &[failed, application],
+            std::slice::from_ref(&system),
+            &[application.clone(), system.clone()],
+            &[failed, application.clone()],
         ];
         let expected = |is_application, last| Sender {
             mailbox: SUPPORT.into(),
