@@ -52,6 +52,7 @@ pub mod stream_attributions;
 pub mod summarize_agents;
 pub mod survey;
 mod sweep;
+mod walks;
 pub mod watch_attributions;
 mod windows;
 
@@ -90,6 +91,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, Semaphore};
+use walks::Walks;
 
 /// What every use case works with.
 #[derive(Debug)]
@@ -101,6 +103,7 @@ pub struct App {
     stored_answers: Coalescer<StoredAnswers>,
     admission: Admission,
     places: Places,
+    walks: Walks,
     directories: Directories,
     ledgers: Ledgers,
     judgements: Judgements,
@@ -168,6 +171,7 @@ impl App {
             stored_answers: Coalescer::new(stored_answers),
             admission: Admission::new(limits.ingest_memory),
             places: Places::new(places::MAX_CALLS),
+            walks: Walks::default(),
             directories: Directories::new(Arc::clone(&secret)),
             ledgers: Ledgers::default(),
             judgements: Judgements::default(),
@@ -199,13 +203,12 @@ impl App {
         &self.admission
     }
 
-    /// Whether a call that reads of the tenant would only wait.
-    pub fn is_behind(&self, tenant: TenantId) -> bool {
-        self.store.is_behind(tenant)
-    }
-
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    pub fn walks(&self) -> &Walks {
+        &self.walks
     }
 
     pub fn store(&self) -> &dyn Store {

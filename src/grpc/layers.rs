@@ -112,13 +112,16 @@ impl EdgeLayer {
             Err(broken) => return Ok(broken.into_http()),
         };
         let tenant = body.tenant();
-        let is_in_vain = |tenant| walks(parts.uri.path()) && self.app.is_behind(tenant);
-        if tenant.is_some_and(is_in_vain) {
-            return Ok(status::too_much_is_read().into_http());
-        }
         let Ok(_place) = self.app.places().enter(tenant) else {
             return Ok(status::too_many_calls().into_http());
         };
+        let mut _walk = None;
+        if let Some(tenant) = tenant.filter(|_| walks(parts.uri.path())) {
+            let Ok(walk) = self.app.walks().enter(tenant).await else {
+                return Ok(status::too_much_is_read().into_http());
+            };
+            _walk = Some(walk);
+        }
         let request = Request::from_parts(parts, Body::new(body));
         let response = service.call(request).await?;
         Ok(response.map(|answer| held.with(answer)))
@@ -131,16 +134,15 @@ fn is_counted(path: &str) -> bool {
     path.starts_with("/sentby.") && !path.ends_with("/StreamAuditBatches")
 }
 
-/// A call that reads for itself alone, and much: where others wait for that already, it would be
-/// answered late. Lookups are read together, and writes of a tenant are written together.
+/// A call that reads for itself alone, and much: it takes turns with others, a stream until it is
+/// opened. Lookups are read together, and writes of a tenant are written together; summaries and
+/// findings take turns of their own.
 fn walks(path: &str) -> bool {
-    const WALKS: [&str; 9] = [
+    const WALKS: [&str; 7] = [
         "ListAttributions",
         "StreamAttributions",
-        "SummarizeAgents",
         "ExplainAttribution",
         "GetCoverage",
-        "ListFindings",
         "ListMailboxes",
         "ListAuditBatches",
         "ListQuarantinedRecords",
@@ -163,13 +165,13 @@ mod tests {
 
     #[test]
     fn every_method_that_reads_a_range_walks() {
-        let ranges = ["List", "Stream", "Summarize", "Explain", "GetCoverage"];
+        let ranges = ["List", "Stream", "Explain", "GetCoverage"];
         let methods = super::super::observe::methods(super::super::DESCRIPTORS);
         assert!(methods.len() > 20);
         for (name, _) in methods {
             let method = name.rsplit('/').next().expect("a name");
-            // the one is of no tenant, the other one writes
-            let is_other = ["ListTenants", "StreamAuditBatches"].contains(&method);
+            // one is of no tenant, one has turns of its own, one writes
+            let is_other = ["ListTenants", "ListFindings", "StreamAuditBatches"].contains(&method);
             let reads_a_range = ranges.iter().any(|range| method.starts_with(range)) && !is_other;
             assert_eq!(walks(&format!("/{name}")), reads_a_range, "{name}");
         }

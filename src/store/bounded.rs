@@ -144,10 +144,6 @@ bounded_store! { Store
         self.store.migrate().await
     }
 
-    fn is_behind(&self, tenant: TenantId) -> bool {
-        self.turns.is_behind(tenant)
-    }
-
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>> {
         let begun = step(self.store.begin(tenant)).await?;
         Ok(begun.map(|tx| Box::new(BoundedTx(tx)) as Box<dyn Tx>))

@@ -201,12 +201,6 @@ pub trait Store:
         limit: PageLimit,
     ) -> Result<RangePage>;
 
-    /// Whether for some time more is read of this tenant than it gets: what comes now would only
-    /// wait.
-    fn is_behind(&self, _tenant: TenantId) -> bool {
-        false
-    }
-
     /// Starts a write of this tenant and locks its row: writes of one tenant follow one
     /// another, so revisions are gapless and in the order of commits. `None`: no such tenant.
     async fn begin(&self, tenant: TenantId) -> Result<Option<Box<dyn Tx>>>;
