@@ -180,6 +180,11 @@ impl RedisCache {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> u64 {
+        self.shared.link.connections()
+    }
+
     /// Values that were found and were none of ours: crossed, changed, or of another deployment.
     pub fn alarms(&self) -> u64 {
         self.shared.alarms.load(Ordering::Relaxed)
@@ -361,7 +366,7 @@ impl Source for Reads {
         for key in keys {
             get.arg(name(seal, *key));
         }
-        let Ok(found) = shared.link.call(&live, &get).await else {
+        let Ok(found) = shared.link.ask(&live, get).await else {
             return Err(Away);
         };
         let values = match found {

@@ -145,6 +145,12 @@ impl TestRedis {
         self.child = Self::spawn(&self.program, self.port);
     }
 
+    fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let done = Command::new("kill").args([name, &process]).status();
+        assert!(done.expect("kill").success());
+    }
+
     async fn cache(&self) -> Cache {
         let url = format!("redis://127.0.0.1:{}", self.port);
         let cache = RedisCache::open(&url, None).await.expect("a URL");
@@ -191,6 +197,13 @@ impl TestRedis {
 impl Drop for TestRedis {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+fn connections(cache: &Cache) -> u64 {
+    match cache {
+        Cache::Redis(redis) => redis.connections(),
+        _ => 0,
     }
 }
 
@@ -350,20 +363,42 @@ async fn a_frozen_redis_is_waited_for_once() {
     let a = scope(1, 1);
     let both = vec![(key(1), cached(1, 5)), (key(2), cached(2, 5))];
     cache.set(&a, both).await;
-    let signal = |name: &str| {
-        let process = redis.child.id().to_string();
-        let done = Command::new("kill").args([name, &process]).status();
-        assert!(done.expect("kill").success());
-    };
-    signal("-STOP");
+    redis.signal("-STOP");
     cache.set(&a, vec![(key(1), cached(1, 6))]).await;
     for _ in 0..1_000 {
         assert!(cache.get(&a, &[key(1)]).await.is_empty(), "it is away");
     }
-    signal("-CONT");
+    redis.signal("-CONT");
     eventually(&cache, &a, 2, Some((5, true))).await;
     // the late write may have been done or not: the old value is gone in any case
     let found = find(&cache, &a, &[key(1)]).await;
     assert!([None, Some((6, true))].contains(&found[0]), "{found:?}");
     assert_eq!(alarms(&cache), 0);
+}
+
+/// Held up for milliseconds: who reads meanwhile has the store, and the connection stays.
+#[tokio::test]
+async fn a_redis_that_is_late_is_not_waited_for() {
+    let Some(redis) = TestRedis::start() else {
+        return;
+    };
+    let cache = redis.cache().await;
+    let a = scope(1, 1);
+    cache.set(&a, vec![(key(1), cached(1, 5))]).await;
+    // where this process is held up as well it may take too long
+    let stays = async || {
+        let connections = connections(&cache);
+        redis.signal("-STOP");
+        let found = cache.get(&a, &[key(1)]).await;
+        redis.signal("-CONT");
+        assert!(found.is_empty(), "it is late");
+        eventually(&cache, &a, 1, Some((5, true))).await;
+        connections == self::connections(&cache)
+    };
+    for _ in 0..20 {
+        if stays().await {
+            return;
+        }
+    }
+    panic!("each time the connection was thrown away");
 }

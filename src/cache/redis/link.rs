@@ -16,11 +16,16 @@ use crate::{
 use redis::{Cmd, RedisError, Value};
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tokio::{sync::Notify, time::timeout};
 
+/// How long a reader waits, who has another way: about ten times what an answer takes.
+const SOON: Duration = Duration::from_millis(5);
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_millis(40);
 /// Our own process may have been held up: then the answer is here, and was not looked at yet.
@@ -64,6 +69,8 @@ enum Phase {
 pub(super) struct Live {
     number: u64,
     connection: Connection,
+    /// Set while an answer does not come soon: it may be frozen, and nothing more is read.
+    late: Arc<AtomicBool>,
 }
 
 /// An error that Redis tells of one call alone; the connection stays.
@@ -79,6 +86,8 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) enum Failed {
     Refused(Refused),
+    /// It may still come; nobody waits for it.
+    Late,
     /// The connection is gone.
     Lost,
 }
@@ -105,8 +114,8 @@ impl Link {
     /// For reads. `None`: ask the store.
     pub(super) fn reader(&self) -> Option<Live> {
         match &self.state().phase {
-            Phase::Up(live) => Some(live.clone()),
-            Phase::Settling(_) | Phase::Away => None,
+            Phase::Up(live) if !live.late.load(Relaxed) => Some(live.clone()),
+            Phase::Up(_) | Phase::Settling(_) | Phase::Away => None,
         }
     }
 
@@ -128,6 +137,24 @@ impl Link {
             state.phase = Phase::Settling(live.clone());
             self.changed.notify_one();
         }
+    }
+
+    /// Asks for a reader. What takes longer than some milliseconds decides in the background
+    /// whether the connection is kept, and until then nobody else waits for it.
+    pub(super) async fn ask(self: &Arc<Self>, live: &Live, command: Cmd) -> Result<Value, Failed> {
+        let (link, asked) = (Arc::clone(self), live.clone());
+        let mut answer = Box::pin(async move { link.call(&asked, &command).await });
+        if let Ok(answer) = timeout(SOON, &mut answer).await {
+            return answer;
+        }
+        let late = Arc::clone(&live.late);
+        late.store(true, Relaxed);
+        tokio::spawn(async move {
+            if !matches!(answer.await, Err(Failed::Lost)) {
+                late.store(false, Relaxed);
+            }
+        });
+        Err(Failed::Late)
     }
 
     /// Asks, and waits no longer than tens of milliseconds.
@@ -213,6 +240,7 @@ impl Link {
         state.phase = Phase::Settling(Live {
             number: state.number,
             connection,
+            late: Arc::default(),
         });
         Ok(())
     }
@@ -267,9 +295,15 @@ impl Link {
         self.state().owed.count()
     }
 
+    /// So many there were.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> u64 {
+        self.state().number
+    }
+
     /// Whether values are read.
     pub(super) fn is_up(&self) -> bool {
-        matches!(self.state().phase, Phase::Up(_))
+        self.reader().is_some()
     }
 }
 
