@@ -34,7 +34,7 @@ pub const MAX_WATCHES: usize = 2_000;
 /// Reads for them at a time: they leave connections to everybody else.
 pub(super) const READERS: usize = 3;
 /// Of them for one tenant: however many watch it, the others' reads find one.
-pub(super) const READERS_OF_ONE: usize = 2;
+pub(super) const READERS_OF_ONE: usize = 1;
 
 /// Where to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
