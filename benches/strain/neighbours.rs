@@ -21,7 +21,7 @@ use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
-const HOW_LONG: Duration = Duration::from_millis(1_500);
+const HOW_LONG: Duration = Duration::from_secs(3);
 /// The store is the limit, not the processors that the callers share.
 const SLOW: Duration = Duration::from_millis(2);
 
