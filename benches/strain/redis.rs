@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 const HOW_LONG: Duration = Duration::from_millis(1_500);
+const TURNS: u32 = 6;
 
 /// A server, and what is asked of it.
 struct Side {
@@ -37,9 +38,19 @@ impl Side {
     }
 
     /// One batch after the other, of two callers.
-    async fn batches(&self) -> Vec<Seen> {
-        looping(&self.ingest, 2, HOW_LONG / 2).await
+    async fn batches(&self, how_long: Duration) -> Vec<Seen> {
+        looping(&self.ingest, 2, how_long).await
     }
+}
+
+/// Batches to both: the disk is not as fast at all times.
+async fn in_turn(with: &Side, none: &Side) -> (Vec<Seen>, Vec<Seen>) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        ours.extend(with.batches(HOW_LONG / TURNS).await);
+        theirs.extend(none.batches(HOW_LONG / TURNS).await);
+    }
+    (ours, theirs)
 }
 
 pub async fn round(stage: &Stage, round: &mut Round<'_>) {
@@ -53,15 +64,15 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
     );
     looping(&with.get, 32, HOW_LONG).await;
     for state in ["killed", "frozen"] {
-        let (before, writes_before) = (with.lookups(0.3 * most).await, with.batches().await);
+        let before = with.lookups(0.3 * most).await;
+        let writes_before = with.batches(HOW_LONG / 2).await;
         match state {
             "killed" => redis.kill(),
             _ => redis.freeze(),
         }
         let lost = with.lookups(0.3 * most).await;
         let without = none.lookups(0.3 * most).await;
-        let writes = with.batches().await;
-        let writes_without = none.batches().await;
+        let (writes, writes_without) = in_turn(&with, &none).await;
         let p99 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 99);
         let p50 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 50);
         round.is(
