@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 const HOW_LONG: Duration = Duration::from_millis(1_500);
-const TURNS: u32 = 6;
+const TURNS: u32 = 12;
 
 /// A server, and what is asked of it.
 struct Side {
@@ -47,8 +47,8 @@ impl Side {
 async fn in_turn(with: &Side, none: &Side) -> (Vec<Seen>, Vec<Seen>) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        ours.extend(with.batches(HOW_LONG / TURNS).await);
-        theirs.extend(none.batches(HOW_LONG / TURNS).await);
+        ours.extend(with.batches(2 * HOW_LONG / TURNS).await);
+        theirs.extend(none.batches(2 * HOW_LONG / TURNS).await);
     }
     (ours, theirs)
 }
