@@ -2,20 +2,21 @@
 //! more would be answered too late.
 //!
 //! Each makes several reads, one after the other. Were all of them at work at once, all would be
-//! answered late together; so the others wait before they begin, and a tenant has at most half of
-//! the turns. How long a newcomer would wait is known from how long the last ones took: whoever
-//! would wait too long is told so at once, while the caller can still ask another replica, or
-//! later.
+//! answered late together; so the others wait before they begin. Tenants that wait take turns, and
+//! at work each has at most its part, and never more than half. How long a newcomer would wait is
+//! known from how long the last ones took: whoever would wait too long is told so at once, while
+//! the caller can still ask another replica, or later.
 
 use super::admission::Overloaded;
 use crate::domain::TenantId;
 use foldhash::HashMap;
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::oneshot,
     time::{Instant, timeout},
 };
 
@@ -25,7 +26,7 @@ const OF_ONE: usize = 2;
 const OF_ALL: usize = 2 * OF_ONE;
 /// A crowd is where so many more wait. They are at hand when one is done; with more of them only
 /// the waits grow.
-const WAIT: usize = 3;
+const WAIT: usize = 2;
 /// A crowd that is gone by then does not matter: everybody may ask for much at once.
 const PASSES: Duration = Duration::from_secs(1);
 /// For so long there is none before it is gone.
@@ -42,25 +43,24 @@ const STALE: Duration = Duration::from_secs(10);
 
 /// Of the process.
 #[derive(Clone, Debug)]
-pub struct Walks(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    turns: Arc<Semaphore>,
-    taken: Mutex<Taken>,
-}
+pub struct Walks(Arc<Mutex<Taken>>);
 
 #[derive(Debug)]
 struct Taken {
     /// Of each tenant no more than may be at work: more of them are in nobody else's way.
     all: Crowd,
+    /// Those who have a turn.
+    at_work: usize,
     of: HashMap<TenantId, Tenant>,
+    /// Tenants of which somebody waits, the one first whose turn it is.
+    lines: VecDeque<TenantId>,
 }
 
 #[derive(Debug)]
 struct Tenant {
-    turns: Arc<Semaphore>,
     crowd: Crowd,
+    at_work: usize,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 
 /// Held while the call waits for its turn, and while it is at work.
@@ -68,13 +68,14 @@ struct Tenant {
 pub struct Walk {
     walks: Walks,
     tenant: TenantId,
-    at_work: Option<AtWork>,
+    at_work: Option<(Instant, Turn)>,
 }
 
+/// Another's, once it is dropped.
 #[derive(Debug)]
-struct AtWork {
-    since: Instant,
-    _turns: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+struct Turn {
+    walks: Walks,
+    tenant: TenantId,
 }
 
 /// Those who wait or are at work.
@@ -93,14 +94,12 @@ struct Crowd {
 
 impl Default for Walks {
     fn default() -> Self {
-        let taken = Taken {
+        Self(Arc::new(Mutex::new(Taken {
             all: Crowd::of(OF_ALL, None),
+            at_work: 0,
             of: HashMap::default(),
-        };
-        Self(Arc::new(Shared {
-            turns: Arc::new(Semaphore::new(OF_ALL)),
-            taken: Mutex::new(taken),
-        }))
+            lines: VecDeque::new(),
+        })))
     }
 }
 
@@ -111,55 +110,118 @@ impl Walks {
     }
 
     async fn enter_within(&self, patience: Duration, tenant: TenantId) -> Result<Walk, Overloaded> {
-        let of_tenant = self.taken().join(tenant, Instant::now())?;
+        let turn = self.taken().join(tenant, Instant::now())?;
         let mut walk = Walk {
             walks: self.clone(),
             tenant,
             at_work: None,
         };
-        let turns = async {
-            // first its own: so no more of it stand in the line of all
-            let own = of_tenant.acquire_owned().await;
-            let turn = Arc::clone(&self.0.turns).acquire_owned().await;
-            Some((own.ok()?, turn.ok()?)) // they are never closed
-        };
-        let turns = timeout(patience, turns).await.ok().flatten();
-        walk.at_work = Some(AtWork {
-            since: Instant::now(),
-            _turns: turns.ok_or(Overloaded)?,
-        });
+        self.go_on();
+        let turn = timeout(patience, turn).await.ok().and_then(Result::ok);
+        walk.at_work = Some((Instant::now(), turn.ok_or(Overloaded)?));
         Ok(walk)
+    }
+
+    /// Gives the turns that are free to those whose they are.
+    fn go_on(&self) {
+        let next = self.taken().next();
+        // outside the lock: the turn of one that has left meanwhile comes back by itself
+        for (tenant, waits) in next {
+            let walks = self.clone();
+            let _ = waits.send(Turn { walks, tenant });
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         // nothing in here can leave it half-changed
-        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Walk {
     fn drop(&mut self) {
         let now = Instant::now();
-        let took = self.at_work.take().map(|at_work| now - at_work.since);
+        let took = self.at_work.as_ref().map(|(since, _)| now - *since);
         self.walks.taken().leave(self.tenant, took, now);
     }
 }
 
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.walks.taken().give_back(self.tenant);
+        self.walks.go_on();
+    }
+}
+
 impl Taken {
-    fn join(&mut self, tenant: TenantId, now: Instant) -> Result<Arc<Semaphore>, Overloaded> {
+    fn join(
+        &mut self,
+        tenant: TenantId,
+        now: Instant,
+    ) -> Result<oneshot::Receiver<Turn>, Overloaded> {
         if self.is_behind(tenant, now) {
             return Err(Overloaded);
         }
         let takes = self.all.takes;
         let of = self.of.entry(tenant).or_insert_with(|| Tenant {
-            turns: Arc::new(Semaphore::new(OF_ONE)),
             crowd: Crowd::of(OF_ONE, takes),
+            at_work: 0,
+            waiting: VecDeque::new(),
         });
         if of.crowd.count < OF_ONE {
             self.all.join(now);
         }
         of.crowd.join(now);
-        Ok(Arc::clone(&of.turns))
+        of.waiting.retain(|waits| !waits.is_closed());
+        if !self.lines.contains(&tenant) {
+            self.lines.push_back(tenant);
+        }
+        let (waits, turn) = oneshot::channel();
+        of.waiting.push_back(waits);
+        Ok(turn)
+    }
+
+    /// Those who have a turn now.
+    fn next(&mut self) -> Vec<(TenantId, oneshot::Sender<Turn>)> {
+        let of = &self.of;
+        let waits = |tenant: &TenantId| of.get(tenant).is_some_and(|of| !of.waiting.is_empty());
+        self.lines.retain(waits);
+        let (tenants, mut next, mut looked_at) = (self.of.len().max(1), Vec::new(), 0);
+        while self.at_work < OF_ALL && looked_at < self.lines.len() {
+            // what is left over is kept for the next tenant that comes, unless several want it
+            let part = match self.lines.len() {
+                1 => OF_ALL / tenants,
+                _ => OF_ALL.div_ceil(tenants),
+            };
+            let tenant = self.lines[looked_at];
+            let of = self.of.get_mut(&tenant);
+            let Some(of) = of.filter(|of| of.at_work < part.clamp(1, OF_ONE)) else {
+                looked_at += 1;
+                continue;
+            };
+            // another's turn before its next one
+            self.lines.remove(looked_at);
+            while let Some(waits) = of.waiting.pop_front() {
+                if !waits.is_closed() {
+                    of.at_work += 1;
+                    self.at_work += 1;
+                    next.push((tenant, waits));
+                    break;
+                }
+            }
+            if !of.waiting.is_empty() {
+                self.lines.push_back(tenant);
+            }
+        }
+        next
+    }
+
+    fn give_back(&mut self, tenant: TenantId) {
+        self.at_work -= 1;
+        if let Some(of) = self.of.get_mut(&tenant) {
+            of.at_work -= 1;
+        }
+        self.forget(tenant);
     }
 
     /// `took`: how long it was at work, if it had its turn.
@@ -173,7 +235,13 @@ impl Taken {
         if crowd.count < OF_ONE {
             self.all.count -= 1;
         }
-        if crowd.count == 0 {
+        self.forget(tenant);
+    }
+
+    /// If nobody of it is left.
+    fn forget(&mut self, tenant: TenantId) {
+        let of = self.of.get(&tenant);
+        if of.is_some_and(|of| of.crowd.count == 0 && of.at_work == 0) {
             self.of.remove(&tenant);
         }
     }
@@ -376,9 +444,33 @@ mod tests {
         assert!(enter(1, OF_ONE).await.iter().all(Result::is_ok));
         let taken = walks.taken();
         assert!(
-            taken.of.is_empty() && taken.all.count == 0,
+            taken.of.is_empty() && taken.all.count == 0 && taken.at_work == 0,
             "nothing is kept of who has left"
         );
+    }
+
+    #[tokio::test]
+    async fn each_has_its_part_and_what_is_left_over_is_kept_for_the_next_tenant() {
+        let walks = Walks::default();
+        let enter = |n| Box::pin(walks.enter(tenant(n)));
+        let (one, another) = (enter(1).await, enter(1).await);
+        let mut noisy = join_all((0..100).map(|_| enter(1)).collect::<Vec<_>>());
+        assert!(poll!(&mut noisy).is_pending());
+        let others = (enter(2).await, enter(3).await);
+        let at_work = |n| walks.taken().of.get(&tenant(n)).map_or(0, |of| of.at_work);
+        drop(one);
+        assert_eq!(at_work(1), 1, "others are there");
+        drop(enter(4).await.expect("a turn"));
+        assert_eq!(at_work(1), 1, "the next may come at any time");
+        let mut second = enter(2);
+        assert!(poll!(&mut second).is_pending());
+        assert_eq!(at_work(1), 2, "several want it, and this one came first");
+        drop(another);
+        assert!(second.await.is_ok(), "now it is its turn");
+        drop(others);
+        assert_eq!(at_work(1), OF_ONE);
+        drop(noisy);
+        assert_eq!(walks.taken().at_work, 0);
     }
 
     #[tokio::test]
