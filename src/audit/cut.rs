@@ -144,7 +144,6 @@ impl Cutter {
             }
             b'[' => self.array(view, complete),
             b'{' => self.value::<T>(view, complete, true),
-            byte if byte == BOM[0] && !complete && view.len() < BOM.len() => Step::More,
             _ if view.starts_with(BOM) => Step::Skip(BOM.len()),
             _ if self.is_piece => self.broken(view, complete, Junk::Unknown),
             b'"' => self.value::<T>(view, complete, false),

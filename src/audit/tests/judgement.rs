@@ -285,16 +285,21 @@ fn what_is_no_json_object() {
             .to_json()
             .into_bytes()
     };
-    let text = Fields::mailbox_side()
-        .text("Text", &"{[".repeat(200))
-        .to_json();
+    let text = |text: &str| {
+        Fields::mailbox_side()
+            .text("Text", text)
+            .to_json()
+            .into_bytes()
+    };
+    let brackets = "{[".repeat(200);
     for (record, reason) in [
         (no_utf8, Some(Reason::InvalidUtf8)),
         (deep(MAX_DEPTH), None),
         (deep(MAX_DEPTH + 1), Some(Reason::TooDeep)),
         (deep(100_000), Some(Reason::TooDeep)),
         ("[".repeat(100_000).into_bytes(), Some(Reason::TooDeep)),
-        (text.into_bytes(), None),
+        (text(&brackets), None),
+        (text(&format!("\"{brackets}")), None),
         (b"".to_vec(), Some(Reason::Malformed)),
         (b" \n".to_vec(), Some(Reason::Malformed)),
         (b"null".to_vec(), Some(Reason::Malformed)),
