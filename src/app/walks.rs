@@ -7,8 +7,11 @@
 //! known from how long the last ones took: whoever would wait too long is told so at once, while
 //! the caller can still ask another replica, or later.
 
+mod crowd;
+
 use super::admission::Overloaded;
 use crate::domain::TenantId;
+use crowd::{Crowd, ENDLESS, WAIT};
 use foldhash::HashMap;
 use std::{
     collections::VecDeque,
@@ -24,22 +27,8 @@ use tokio::{
 /// while one is looked after behind a read, the call reads on with another.
 const OF_ONE: usize = 2;
 const OF_ALL: usize = 2 * OF_ONE;
-/// A crowd is where so many more wait. They are at hand when one is done; with more of them only
-/// the waits grow.
-const WAIT: usize = 2;
-/// A crowd that is gone by then does not matter: everybody may ask for much at once.
-const PASSES: Duration = Duration::from_secs(1);
-/// For so long there is none before it is gone.
-const LULL: Duration = Duration::from_millis(500);
-/// Nor does one in which nobody waits longer than that, however many they are.
-const SOON: Duration = Duration::from_millis(100);
-/// But nobody joins one that takes longer than that to pass: all in it would be answered late, and
-/// who comes meanwhile not at all.
-const ENDLESS: Duration = Duration::from_secs(1);
 /// Who waits so long all the same is told: those before it may be held up for longer still.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long calls took before that says nothing of those that come now.
-const STALE: Duration = Duration::from_secs(10);
 
 /// Of the process.
 #[derive(Clone, Debug)]
@@ -76,20 +65,6 @@ pub struct Walk {
 struct Turn {
     walks: Walks,
     tenant: TenantId,
-}
-
-/// Those who wait or are at work.
-#[derive(Debug)]
-struct Crowd {
-    count: usize,
-    /// So many are at work at a time.
-    at_work: usize,
-    /// When it began to be a crowd, and was last seen as one.
-    seen: Option<(Instant, Instant)>,
-    /// When the last one left, or it became a crowd.
-    moved: Instant,
-    /// How long the last ones were at work, and when one last said so.
-    takes: Option<(Duration, Instant)>,
 }
 
 impl Default for Walks {
@@ -264,61 +239,9 @@ impl Taken {
     }
 }
 
-impl Crowd {
-    fn of(at_work: usize, takes: Option<(Duration, Instant)>) -> Self {
-        Self {
-            count: 0,
-            at_work,
-            seen: None,
-            moved: Instant::now(),
-            takes,
-        }
-    }
-
-    fn is_one(&self) -> bool {
-        self.count >= self.at_work + WAIT
-    }
-
-    fn join(&mut self, now: Instant) {
-        self.count += 1;
-        if self.count == self.at_work + WAIT {
-            let goes_on = self.seen.filter(|(_, last)| now - *last <= LULL);
-            self.seen = Some((goes_on.map_or(now, |(began, _)| began), now));
-            self.moved = now;
-        }
-    }
-
-    /// One is about to leave.
-    fn moves(&mut self, took: Option<Duration>, now: Instant) {
-        if self.is_one() {
-            self.seen = self.seen.map(|(began, _)| (began, now));
-            self.moved = now;
-        }
-        let Some(took) = took else { return };
-        let known = self.takes.filter(|(_, at)| now - *at <= STALE);
-        let takes = known.map_or(took, |(takes, _)| (takes * 7 + took) / 8);
-        self.takes = Some((takes, now));
-    }
-
-    /// How long each is at work, as far as that is known.
-    fn takes(&self, now: Instant) -> Duration {
-        let known = self.takes.filter(|(_, at)| now - *at <= STALE);
-        known.map_or(Duration::ZERO, |(takes, _)| takes)
-    }
-
-    /// For one that would wait so long.
-    fn is_too_long(&self, wait: Duration, now: Instant) -> bool {
-        let Some((began, _)) = self.seen.filter(|_| self.is_one()) else {
-            return false;
-        };
-        let nobody_leaves = now - self.moved >= PASSES;
-        nobody_leaves || wait > ENDLESS || (now - began >= PASSES && wait > SOON)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{crowd::STALE, *};
     use futures_util::{future::join_all, poll};
     use std::collections::VecDeque;
     use uuid::Uuid;
