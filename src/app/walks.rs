@@ -243,7 +243,6 @@ impl Taken {
 mod tests {
     use super::{crowd::STALE, *};
     use futures_util::{future::join_all, poll};
-    use std::collections::VecDeque;
     use uuid::Uuid;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -365,3 +365,26 @@ pub(super) fn failed_at(bytes: &[u8], error: &serde_json::Error) -> usize {
     };
     (line_start + error.column()).min(bytes.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bytes_up_to_the_mistake_were_read_in_vain() {
+        for text in [
+            "?",
+            "{?",
+            "{\n?",
+            "{\n\n \"a\":1,\n  \"b\": ?\n}\n",
+            "{\r\n\"a\"?",
+        ] {
+            let error = parse::<serde_json::Value>(text.as_bytes()).expect_err("a mistake");
+            let mistake = text.find('?').expect("one") + 1;
+            assert_eq!(failed_at(text.as_bytes(), &error), mistake, "{text}");
+        }
+        let cut_off = b"{\n\"a\":";
+        let error = parse::<serde_json::Value>(cut_off).expect_err("a mistake");
+        assert_eq!(failed_at(cut_off, &error), cut_off.len());
+    }
+}

@@ -326,3 +326,34 @@ impl Brackets {
         Scan::Open
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_begins_like_an_object_ends_what_is_before_it() {
+        let text = b"{\"a\": ?\n {\"b\":2}\n{}\n{\"c\":3}\n{\"d\":4}";
+        let start = text.windows(4).position(|four| four == b"{\"c\"");
+        assert_eq!(line_start(text, text.len()), start);
+        assert_eq!(Salvage::default().lines_of_one(text), start.expect("c"));
+        let before = &text[..start.expect("c")];
+        assert_eq!(line_start(before, before.len()), None);
+        assert_eq!(Salvage::default().lines_of_one(before), before.len());
+    }
+
+    /// Of the lines of one nothing is looked at twice, but for an end that more may follow.
+    #[test]
+    fn a_line_that_is_not_whole_yet_is_found_when_it_is() {
+        let before = [b'x'; 1_000];
+        let key = "k".repeat(MAX_KEY - 1);
+        let line = format!("\n{{{}\"{key}\":1}}", " ".repeat(MAX_KEY - 8));
+        let whole = [&before, line.as_bytes()].concat();
+        let at = before.len() + 1;
+        for seen in at..at + line.len() - 4 {
+            let mut salvage = Salvage::default();
+            assert_eq!(salvage.lines_of_one(&whole[..seen]), seen);
+            assert_eq!(salvage.lines_of_one(&whole), at, "after {seen}");
+        }
+    }
+}

@@ -453,6 +453,18 @@ fn text_that_is_too_long_is_not_read() {
 }
 
 #[test]
+fn one_setting_may_be_as_long_as_a_record() {
+    let padded = |length: usize| {
+        let setting = mailbox().to_string();
+        let padding = " ".repeat(length - setting.len());
+        let setup = read(setting.replacen('{', &format!("{{{padding}"), 1));
+        (setup.settings.mailboxes.len(), setup.problems.len())
+    };
+    assert_eq!(padded(MAX_RECORD), (1, 0));
+    assert_eq!(padded(MAX_RECORD + 1), (0, 1));
+}
+
+#[test]
 fn problems_that_are_too_many_are_counted() {
     for (count, omitted) in [(MAX_PROBLEMS, 0), (MAX_PROBLEMS + 2, 2)] {
         let setup = read(format!("[{}]", vec!["{\"Colour\":1}"; count].join(",")));

@@ -5,6 +5,7 @@ use crate::domain::{
     attribute::tests::{at, event},
     directory::parse_address,
 };
+use std::slice;
 
 const ANNA: &str = "anna@contoso.com";
 const BOB: &str = "bob@contoso.com";
@@ -245,6 +246,39 @@ fn who_is_mixed_up_with_an_erased_person_stays() {
         assert_eq!(gone(&events[0]), person == ANNA);
         assert_eq!(gone(&events[1]), person == BOB);
         assert!(gone(&mixed), "it names {person}");
+    }
+}
+
+/// A second SID that is nobody else's is hers, whether the directory knows it or not.
+#[test]
+fn an_erased_person_may_have_two_of_a_kind() {
+    let old = sent_by(1, ANNA, ANNA);
+    let new = SendEvent {
+        logon_user_sid: Some("s-1-5-21-8-1".into()),
+        ..sent_by(2, ANNA, ANNA)
+    };
+    for known in [vec![old.clone()], vec![old.clone(), new.clone()]] {
+        let (mut tombstones, pseudonym) = erased(ANNA, &taught(slice::from_ref(&old), vec![]));
+        let shown = tombstones.learn(&new, &taught(&known, vec![]));
+        let texts: Vec<&str> = shown.iter().map(|shown| shown.text.as_str()).collect();
+        assert_eq!(texts, ["s-1-5-21-8-1"]);
+        assert_eq!(tombstones.surely("s-1-5-21-8-1"), Some(pseudonym));
+    }
+}
+
+/// A record may say that the log of a shared mailbox is hers.
+#[test]
+fn a_mailbox_that_is_nobodys_own_is_not_hers() {
+    let guid = Uuid::from_u128(9);
+    let event = SendEvent {
+        mailbox_guid: Some(guid),
+        ..sent_by(1, ANNA, ANNA)
+    };
+    for (kind, is_hers) in [(MailboxKind::Shared, false), (MailboxKind::User, true)] {
+        let directory = Directory::new(vec![register("other@contoso.com", kind, &[])], []);
+        let (mut tombstones, _) = erased(ANNA, &Directory::default());
+        tombstones.learn(&event, &directory);
+        assert_eq!(tombstones.surely_guid(guid).is_some(), is_hers, "{kind:?}");
     }
 }
 

@@ -133,3 +133,21 @@ fn settings(view: &View<'_>, account: usize) -> Source {
         captured_at: settings.captured_at,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::period;
+
+    #[test]
+    fn periods_are_those_of_powershell() {
+        let day = 86_400;
+        for (seconds, shown) in [
+            (0, "00:00:00"),
+            (day - 1, "23:59:59"),
+            (90 * day, "90.00:00:00"),
+            (7 * day + 3_723, "7.01:02:03"),
+        ] {
+            assert_eq!(period(seconds), shown);
+        }
+    }
+}

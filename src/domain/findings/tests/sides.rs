@@ -140,6 +140,27 @@ fn what_is_cut_off_is_unknown_and_not_missing() {
     Case::with(vec![lost]).repaired_by(unknown, &WHOLE);
 }
 
+/// An export of everybody has lists that do not matter.
+#[test]
+fn only_what_matters_is_asked_for_again() {
+    let cut = list("Update, MoveToDeletedItems, SoftDelete, HardDelete…");
+    // nobody knows that it is shared
+    let untold = MailboxSettings {
+        recipient_type: Property::NotGiven,
+        default_audit_set: list("Owner"),
+        audit_delegate: cut,
+        ..shared()
+    };
+    assert_eq!(Case::with(vec![untold]).found(), [""; 0]);
+    // and that of a person is not there at all
+    let agent = MailboxSettings {
+        default_audit_set: list("Admin"),
+        audit_owner: Property::NotGiven,
+        ..agent(ANNA)
+    };
+    assert_eq!(Case::with(vec![shared(), agent]).found(), [""; 0]);
+}
+
 #[test]
 fn lists_changed_in_the_feed() {
     let send_as = "ERROR SHARED_SEND_AS_NOT_AUDITED support@contoso.com";
