@@ -49,7 +49,10 @@ pub async fn round(stage: &mut Stage, round: &mut Round<'_>) {
             Bound::AtMost(3.0),
             " s",
             full_rate(&seen, back, 0.9 * before).as_secs_f64(),
-            &[("before, calls/s", before)],
+            &[
+                ("before, calls/s", before),
+                ("most after, calls/s", most_after(&seen, back)),
+            ],
         );
     }
 }
@@ -63,9 +66,20 @@ fn first_answer(seen: &[Seen], back: Instant) -> Duration {
     answers.map(|seen| seen.at() - back).min().unwrap_or(NEVER)
 }
 
+/// Stretches after it, and how much is answered in each.
+fn stretches(seen: &[Seen], back: Instant) -> impl Iterator<Item = (Duration, f64)> {
+    let starts = (0..90).map(|n| n * Duration::from_millis(50));
+    starts.map(move |at| (at, rate(seen, back + at, back + at + STRETCH)))
+}
+
 /// When the first stretch begins in which so much is answered.
 fn full_rate(seen: &[Seen], back: Instant, wanted: f64) -> Duration {
-    let starts = (0..90).map(|n| back + n * Duration::from_millis(50));
-    let mut full = starts.filter(|from| rate(seen, *from, *from + STRETCH) >= wanted);
-    full.next().map_or(NEVER, |from| from - back)
+    let mut full = stretches(seen, back).filter(|(_, rate)| *rate >= wanted);
+    full.next().map_or(NEVER, |(at, _)| at)
+}
+
+fn most_after(seen: &[Seen], back: Instant) -> f64 {
+    stretches(seen, back)
+        .map(|(_, rate)| rate)
+        .fold(0.0, f64::max)
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Two hundred answers: of a hundred p99 is the slowest one.
 const HOW_LONG: Duration = Duration::from_secs(8);
+/// What all is compared with, of five hundred: of less it depends on one or two of them.
+const USUAL: Duration = Duration::from_secs(24);
 /// In flight where the store is busy and nobody is refused.
 const BUSY: u64 = 12;
 /// Before that the first of them are not answered yet.
@@ -30,7 +32,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
     let begin = Instant::now() + UNDER_WAY;
     let most = looping(&list, BUSY, UNDER_WAY + HOW_LONG).await;
     let peak = rate(&most, begin, begin + HOW_LONG);
-    let usual = arriving(&list, 0.8 * peak, HOW_LONG).await;
+    let usual = arriving(&list, 0.8 * peak, USUAL).await;
     let usual_p99 = percentile(&those(&usual, End::Answered), 99);
     eprintln!("  {peak:.0} calls/s at most; at 80 % of that p99 is {usual_p99:.0} ms");
     for (times, gate) in [(2, 0.95), (5, 0.9), (10, 0.85)] {

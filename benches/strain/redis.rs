@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 const HOW_LONG: Duration = Duration::from_millis(1_500);
-const TURNS: u32 = 12;
+const TURN: Duration = Duration::from_millis(250);
+const TURNS: usize = 16;
 
 /// A server, and what is asked of it.
 struct Side {
@@ -43,14 +44,23 @@ impl Side {
     }
 }
 
-/// Batches to both: the disk is not as fast at all times.
-async fn in_turn(with: &Side, none: &Side) -> (Vec<Seen>, Vec<Seen>) {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        ours.extend(with.batches(2 * HOW_LONG / TURNS).await);
-        theirs.extend(none.batches(2 * HOW_LONG / TURNS).await);
+/// Batches to both, by turns: the disk is not as fast at all times. Who is first takes turns, too.
+async fn in_turn(with: &Side, none: &Side) -> Vec<(Vec<Seen>, Vec<Seen>)> {
+    let mut turns = Vec::new();
+    for turn in 0..TURNS {
+        let (first, second) = if turn % 2 == 0 {
+            (with, none)
+        } else {
+            (none, with)
+        };
+        let (one, other) = (first.batches(TURN).await, second.batches(TURN).await);
+        turns.push(if turn % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        });
     }
-    (ours, theirs)
+    turns
 }
 
 pub async fn round(stage: &Stage, round: &mut Round<'_>) {
@@ -72,7 +82,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
         }
         let lost = with.lookups(0.3 * most).await;
         let without = none.lookups(0.3 * most).await;
-        let (writes, writes_without) = in_turn(&with, &none).await;
+        let turns = in_turn(&with, &none).await;
         let p99 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 99);
         let p50 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 50);
         round.is(
@@ -87,6 +97,10 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
                 ("calls/s", 0.3 * most),
             ],
         );
+        let mut ratios: Vec<f64> = turns.iter().map(|(w, n)| p50(w) / p50(n)).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (writes, writes_without): (Vec<_>, Vec<_>) = turns.into_iter().unzip();
+        let (writes, writes_without) = (writes.concat(), writes_without.concat());
         let errors = [&lost, &writes].map(|seen| failed(seen) + those(seen, End::Refused).len());
         round.is(
             &format!("Redis {state}: calls that fail"),
@@ -96,10 +110,10 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
             &[],
         );
         round.is(
-            &format!("Redis {state}: p50 of batches, against no cache"),
+            &format!("Redis {state}: p50 of batches, against no cache, median of the turns"),
             Bound::AtMost(1.05),
             "x",
-            p50(&writes) / p50(&writes_without),
+            ratios[TURNS / 2],
             &[
                 ("p50, ms", p50(&writes)),
                 ("no cache, ms", p50(&writes_without)),
