@@ -47,8 +47,15 @@ const WORKS: [&str; 5] = [
 struct Round<'r> {
     results: &'r mut Results,
     held: bool,
-    /// Of the last round: for the ledger.
-    figures: Vec<(String, f64)>,
+    figures: Vec<Figure>,
+}
+
+struct Figure {
+    /// As the ledger names it.
+    name: String,
+    value: f64,
+    /// See [`Bound::Usually`].
+    usually: Option<f64>,
 }
 
 impl Round<'_> {
@@ -61,22 +68,26 @@ impl Round<'_> {
         value: f64,
         parts: &[(&str, f64)],
     ) {
-        let (goal, held) = match goal {
-            Bound::AtMost(gate) => (Goal::AtMost { gate, aim: gate }, value <= gate),
-            Bound::AtLeast(gate) => (Goal::AtLeast { gate, aim: gate }, value >= gate),
+        let at_most = |gate| Goal::AtMost { gate, aim: gate };
+        let (goal, held, usually) = match goal {
+            Bound::AtMost(gate) => (at_most(gate), value <= gate, None),
+            Bound::AtLeast(gate) => (Goal::AtLeast { gate, aim: gate }, value >= gate, None),
+            Bound::Usually(gate) => (at_most(gate), true, Some(gate)),
         };
         self.results.add(work, goal, unit, value, parts);
         if !held {
             eprintln!("  MISSED: {work}: {}{unit}", short(value));
         }
         self.held &= held;
-        let name: String = work
+        let name = work
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
-        if value.is_finite() {
-            self.figures.push((name, value));
-        }
+        self.figures.push(Figure {
+            name,
+            value,
+            usually,
+        });
     }
 }
 
@@ -84,6 +95,8 @@ impl Round<'_> {
 enum Bound {
     AtMost(f64),
     AtLeast(f64),
+    /// At most so much in the median of the rounds: less than what two of them differ by.
+    Usually(f64),
 }
 
 fn main() -> ExitCode {
@@ -116,7 +129,7 @@ async fn measure(asked: &[String], rounds: u64) -> bool {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == work) {
             continue;
         }
-        let (mut held, mut figures) = (0, Vec::new());
+        let (mut held, mut figures) = (0, Vec::<Vec<Figure>>::new());
         for number in 1..=rounds {
             eprintln!("{work}: round {number} of {rounds}");
             let mut round = Round {
@@ -132,12 +145,24 @@ async fn measure(asked: &[String], rounds: u64) -> bool {
                 _ => ready::round(&stage, &mut round).await,
             }
             held += u64::from(round.held);
-            figures = round.figures;
+            figures.push(round.figures);
+        }
+        let mut told = Vec::new();
+        for (at, Figure { name, usually, .. }) in figures[0].iter().enumerate() {
+            let mut values: Vec<f64> = figures.iter().map(|figures| figures[at].value).collect();
+            values.sort_by(f64::total_cmp);
+            let median = values[values.len() / 2];
+            if usually.is_some_and(|gate| median.is_nan() || median > gate) {
+                eprintln!("  MISSED in the median of the rounds: {name}: {median:.3}");
+                missed = true;
+            }
+            if median.is_finite() {
+                told.push((name.as_str(), median));
+            }
         }
         eprintln!("{work}: {held} of {rounds} rounds held");
-        figures.push(("rounds_held".to_owned(), held as f64));
-        let figures = figures.iter().map(|(name, value)| (name.as_str(), *value));
-        ledger::tell(work, rounds, &figures.collect::<Vec<_>>());
+        told.push(("rounds_held", held as f64));
+        ledger::tell(work, rounds, &told);
         missed |= held < rounds;
     }
     let report = results.markdown();

@@ -45,22 +45,40 @@ impl Side {
 }
 
 /// Batches to both, by turns: the disk is not as fast at all times. Who is first takes turns, too.
-async fn in_turn(with: &Side, none: &Side) -> Vec<(Vec<Seen>, Vec<Seen>)> {
-    let mut turns = Vec::new();
-    for turn in 0..TURNS {
-        let (first, second) = if turn % 2 == 0 {
-            (with, none)
-        } else {
-            (none, with)
-        };
-        let (one, other) = (first.batches(TURN).await, second.batches(TURN).await);
-        turns.push(if turn % 2 == 0 {
-            (one, other)
-        } else {
-            (other, one)
-        });
+#[derive(Default)]
+struct InTurn {
+    ours: Vec<Seen>,
+    theirs: Vec<Seen>,
+    /// Of ours against theirs: p50 of each turn.
+    ratios: Vec<f64>,
+}
+
+impl InTurn {
+    async fn of(with: &Side, none: &Side) -> Self {
+        let mut all = Self::default();
+        for turn in 0..TURNS {
+            let (ours, theirs) = if turn % 2 == 0 {
+                let ours = with.batches(TURN).await;
+                (ours, none.batches(TURN).await)
+            } else {
+                let theirs = none.batches(TURN).await;
+                (with.batches(TURN).await, theirs)
+            };
+            all.ratios.push(p50(&ours) / p50(&theirs));
+            all.ours.extend(ours);
+            all.theirs.extend(theirs);
+        }
+        all.ratios.sort_by(f64::total_cmp);
+        all
     }
-    turns
+}
+
+fn p50(seen: &[Seen]) -> f64 {
+    percentile(&those(seen, End::Answered), 50)
+}
+
+fn p99(seen: &[Seen]) -> f64 {
+    percentile(&those(seen, End::Answered), 99)
 }
 
 pub async fn round(stage: &Stage, round: &mut Round<'_>) {
@@ -82,9 +100,7 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
         }
         let lost = with.lookups(0.3 * most).await;
         let without = none.lookups(0.3 * most).await;
-        let turns = in_turn(&with, &none).await;
-        let p99 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 99);
-        let p50 = |seen: &[Seen]| percentile(&those(seen, End::Answered), 50);
+        let batches = InTurn::of(&with, &none).await;
         round.is(
             &format!("Redis {state}: p99 of lookups, against no cache"),
             Bound::AtMost(2.0),
@@ -97,11 +113,8 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
                 ("calls/s", 0.3 * most),
             ],
         );
-        let mut ratios: Vec<f64> = turns.iter().map(|(w, n)| p50(w) / p50(n)).collect();
-        ratios.sort_by(f64::total_cmp);
-        let (writes, writes_without): (Vec<_>, Vec<_>) = turns.into_iter().unzip();
-        let (writes, writes_without) = (writes.concat(), writes_without.concat());
-        let errors = [&lost, &writes].map(|seen| failed(seen) + those(seen, End::Refused).len());
+        let errors =
+            [&lost, &batches.ours].map(|seen| failed(seen) + those(seen, End::Refused).len());
         round.is(
             &format!("Redis {state}: calls that fail"),
             Bound::AtMost(0.0),
@@ -111,12 +124,12 @@ pub async fn round(stage: &Stage, round: &mut Round<'_>) {
         );
         round.is(
             &format!("Redis {state}: p50 of batches, against no cache, median of the turns"),
-            Bound::AtMost(1.05),
+            Bound::Usually(1.05),
             "x",
-            ratios[TURNS / 2],
+            batches.ratios[TURNS / 2],
             &[
-                ("p50, ms", p50(&writes)),
-                ("no cache, ms", p50(&writes_without)),
+                ("p50, ms", p50(&batches.ours)),
+                ("no cache, ms", p50(&batches.theirs)),
                 ("before, ms", p50(&writes_before)),
             ],
         );
