@@ -24,7 +24,7 @@ use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient},
 };
 
-/// Long enough for a busy machine; how long it does take is measured by `benches/run strain`.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn channel(server: &Server) -> Channel {
@@ -112,7 +112,10 @@ async fn a_server_waits_for_its_database_and_outlives_it() {
     assert!(!is_serving(&channel).await);
     let (count, slowest) = fails_fast(&channel, Duration::from_secs(1), 8).await;
     println!("{count} calls failed, the slowest took {slowest:?}");
-    assert!(slowest < PATIENCE, "{slowest:?}");
+    assert!(
+        count > 50 && slowest < Duration::from_secs(1),
+        "{count} {slowest:?}"
+    );
 
     // a port where connections are counted, and no database
     let counted = Arc::<AtomicUsize>::default();
@@ -140,6 +143,7 @@ async fn a_server_waits_for_its_database_and_outlives_it() {
     let migrated = Instant::now();
     let serving = until_serving(&channel).await;
     println!("serves {:?} after the migration", serving - migrated);
+    assert!(serving - migrated < Duration::from_secs(3));
     register(&channel).await;
     get(&channel).await.expect("served");
 
@@ -162,7 +166,7 @@ async fn a_server_waits_for_its_database_and_outlives_it() {
             "{how}: NOT_SERVING after {:?}; {count} calls failed, the slowest took {slowest:?}",
             noticed.expect("noticed") - ended
         );
-        assert!(slowest < PATIENCE, "{slowest:?}");
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
         let answers = postgres.start().await;
         while get(&channel).await.is_err() {
             assert!(answers.elapsed() < PATIENCE, "it does not come back");
@@ -174,6 +178,7 @@ async fn a_server_waits_for_its_database_and_outlives_it() {
             "{how}: first OK {first:?} after it answers, SERVING {:?}",
             answers.elapsed()
         );
+        assert!(first < Duration::from_secs(3), "{first:?}");
     }
     assert_eq!(server.stop(), Some(0));
 }
@@ -190,5 +195,9 @@ async fn a_command_says_at_once_why_the_database_is_not_reached() {
     assert_eq!(failed.status.code(), Some(1));
     let words = String::from_utf8(failed.stderr).expect("text");
     assert!(words.contains("onnection refused"), "{words}");
-    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        since.elapsed()
+    );
 }
