@@ -59,7 +59,7 @@ finish() {
   rm -rf "$temp"
   exit "$code"
 }
-temp=$(mktemp -d "${TMPDIR:-/tmp}/sentby-${me%%/*}.XXXXXX")
+temp=$(mktemp -d -p "${TMPDIR:-/tmp}" --suffix=".sentby-${me%%/*}")
 trap finish EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
