@@ -65,8 +65,24 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# alone COMMAND...  while no other run changes $tools. What it calls may ask for the same.
+alone() {
+  local code
+  [[ ! $tools_lock ]] || { "$@"; return; }
+  mkdir -p "$tools"
+  exec {tools_lock}>"$tools/lock"
+  run flock "$tools_lock" || cannot "another run is at work in target/test-tools"
+  "$@"
+  code=$?
+  exec {tools_lock}>&-
+  tools_lock=
+  return "$code"
+}
+tools_lock=
+
 # unpack NAME PACKAGE...  puts the packages, and what they need that the system lacks, into $tools/NAME.
-unpack() {
+unpack() { alone unpack_alone "$@"; }
+unpack_alone() {
   local tree=$tools/$1 fresh=$temp/$1.packages missing deb
   local apt=(apt-get -qq -o Dir::State::lists="$temp/apt/lists" -o Dir::Cache="$temp/apt" -o Dir::Log="$temp/apt"
     -o APT::Sandbox::User=root -o Acquire::Languages=none)
@@ -90,10 +106,17 @@ unpack() {
 # The value of LD_LIBRARY_PATH for programs of an unpacked tree.
 libraries() { local IFS=: dirs=("$1"/usr/lib/*-linux-gnu{,/pulseaudio} "$1"/lib/*-linux-gnu); printf '%s' "${dirs[*]}"; }
 
-# wrap FILE TREE PROGRAM  makes FILE a program that becomes PROGRAM with the libraries of the unpacked tree.
+# wrap FILE TREE PROGRAM [NAME=VALUE...]  makes FILE a program that becomes PROGRAM with the libraries of the unpacked tree
+# and these variables. At once, because another run may be starting it.
 wrap() {
-  printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$(libraries "$2")" "$3" >"$1"
-  chmod +x "$1"
+  local fresh=$1.$$
+  {
+    printf '#!/bin/sh\nexec env'
+    printf ' %q' LD_LIBRARY_PATH="$(libraries "$2")" "${@:4}" "$3"
+    printf ' "$@"\n'
+  } >"$fresh"
+  chmod +x "$fresh"
+  mv "$fresh" "$1"
 }
 
 # The directory of the newest PostgreSQL server programs of the system; fails if there are none from version 15 on.
@@ -216,7 +239,7 @@ find_pgbouncer() {
 # $chromium: a program that becomes a headless Chromium, or nothing: then the tests that need one say aloud that they are
 # skipped, or fail where REQUIRE_CHROMIUM is set.
 find_chromium() {
-  local tree=$tools/chromium name
+  local tree=$tools/chromium name fonts
   chromium=
   for name in chromium-headless-shell chromium chromium-browser google-chrome; do
     if chromium=$(command -v "$name") && [[ $("$chromium" --version 2>/dev/null) =~ Chrom ]]; then return; fi
@@ -225,16 +248,17 @@ find_chromium() {
   unpack chromium chromium-headless-shell fontconfig-config fonts-dejavu-core fonts-liberation ||
     { say "found no Chromium. An administrator can install it: apt-get install --no-install-recommends chromium"; return; }
   chromium=$tools/chromium-program
-  wrap "$chromium" "$tree" "$tree/usr/lib/chromium/chromium-headless-shell"
   # the fonts of the tree too, and its rules for them where the system has none
-  sed -i "2i export XDG_DATA_HOME=$(printf %q "$tree/usr/share")" "$chromium"
-  [[ -e /etc/fonts/fonts.conf ]] || sed -i "2i export FONTCONFIG_PATH=$(printf %q "$tree/etc/fonts")" "$chromium"
+  fonts=(XDG_DATA_HOME="$tree/usr/share")
+  [[ -e /etc/fonts/fonts.conf ]] || fonts+=(FONTCONFIG_PATH="$tree/etc/fonts")
+  wrap "$chromium" "$tree" "$tree/usr/lib/chromium/chromium-headless-shell" "${fonts[@]}"
   [[ $("$chromium" --version 2>/dev/null) =~ Chrom ]] || { say "the unpacked Chromium does not start"; chromium=; }
 }
 
 # prepare_python NAME REQUIREMENTS MODULE  a Python with these packages, of which MODULE is one. $python: a program that
 # becomes it.
-prepare_python() {
+prepare_python() { alone prepare_python_alone "$@"; }
+prepare_python_alone() {
   local venv=$tools/$1 wanted=$2 tree=$tools/python3 base wheels pip=(-m pip)
   python=$venv/run
   if cmp -s "$wanted" "$venv/requirements.txt" && "$python" -c "import $3" 2>/dev/null; then return; fi
