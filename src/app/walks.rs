@@ -223,7 +223,8 @@ impl Taken {
 
     /// Whether it would wait too long for the others of its tenant; or for all, of whom it has its
     /// part already. The first one of a tenant is before those: it may wait until all at work are
-    /// done, and as many again. Longer than that nobody waits among many tenants.
+    /// done, and as many again. Among many tenants none waits for more than that, once it would
+    /// take too long.
     fn is_behind(&self, tenant: TenantId, now: Instant) -> bool {
         let Some(Tenant { crowd, .. }) = self.of.get(&tenant) else {
             let wait = self.all.takes(now) * self.all.count as u32 / OF_ALL as u32;

@@ -45,6 +45,8 @@ impl Demo {
     pub fn config(&self) -> Result<Config, ConfigError> {
         let mut flags = Flags::default().values;
         flags.push(("log", "warn".into()));
+        // the server forgets private mail of long ago, and its mail is of a fixed day
+        flags.push(("unjoined_send_days", "3650".into()));
         flags.extend(self.listen.clone().map(|listen| ("listen", listen)));
         Config::load(Role::Serve, &flags, None, [])
     }
@@ -111,4 +113,22 @@ async fn start(
         Ok(())
     });
     Ok((stop, server))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn none_of_its_mail_is_too_old_to_be_kept() {
+        let demo = Demo {
+            once: true,
+            listen: None,
+        };
+        let kept = demo.config().unwrap().unjoined_send_days;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = i64::try_from(now.unwrap().as_millis()).unwrap();
+        assert!(now - feed::DAY.ms() < i64::from(kept) * 86_400_000);
+    }
 }

@@ -66,7 +66,7 @@ pub(super) const LATE: &str = "order@mx.contoso";
 pub(super) const CONFLICT: &str = "voucher@mx.contoso";
 
 /// 2026-03-02T00:00:00
-const DAY: Moment = Moment::from_seconds(1_772_409_600);
+pub(super) const DAY: Moment = Moment::from_seconds(1_772_409_600);
 
 const fn at(hour: i64, minute: i64, second: i64) -> Moment {
     DAY.plus_seconds(hour * 3_600 + minute * 60 + second)
