@@ -315,7 +315,7 @@ on_both_engines! {
             follow: true,
             ..Default::default()
         };
-        let watch = server.attributions().watch_attributions(with_time(watch, "1S")).await;
+        let watch = server.attributions().watch_attributions(with_time(watch, "3S")).await;
         let mut watch = watch.expect("opened").into_inner();
         let first = watch.message().await.expect("no error").expect("the position");
         assert!(!first.resume_token.is_empty());
@@ -324,7 +324,7 @@ on_both_engines! {
         assert!(begun.elapsed() < Duration::from_secs(10));
 
         let (sender, batches) = mpsc::channel(1);
-        let batches = with_time(ReceiverStream::new(batches), "1500m");
+        let batches = with_time(ReceiverStream::new(batches), "3S");
         let batch = pb::IngestAuditBatchRequest { tenant_id: TENANT.to_string(), content: "[]".into(), ..Default::default() };
         let message = pb::StreamAuditBatchesRequest { sequence: 7, batch: Some(batch) };
         sender.send(message).await.expect("taken");

@@ -470,10 +470,12 @@ async fn a_server_that_runs() {
     let db = TestDb::sqlite().await;
     let server = Server::start(&database(&db.config.database));
     let until = std::time::Instant::now() + Duration::from_secs(30);
-    while doctor(&["--server", &server.url]).code != Some(0) {
+    let mut found = doctor(&["--server", &server.url]);
+    // a machine that pauses between the server's clock and ours makes them differ
+    while found.code != Some(0) || found.check("server-clock")["level"] != "OK" {
         assert!(std::time::Instant::now() < until, "it serves");
+        found = doctor(&["--server", &server.url]);
     }
-    let found = doctor(&["--server", &server.url]);
     found.is("health", "OK", "SERVING");
     found.is("server-clock", "OK", "");
     found.is("reflection", "OK", "services");

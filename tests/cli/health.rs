@@ -17,24 +17,30 @@ fn health_of(setting: &str, value: &str) -> Output {
     command.env(setting, value).output().expect("the program")
 }
 
+/// What it says of a server that asks its store right after it has begun to listen, and may be
+/// late with it later.
+fn soon(mut asked: impl FnMut() -> Output) -> Output {
+    let mut said = asked();
+    for _ in 0..50 {
+        if said.status.success() {
+            break;
+        }
+        thread::sleep(std::time::Duration::from_millis(100));
+        said = asked();
+    }
+    said
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_says_whether_it_is_ready() {
     let db = TestDb::sqlite().await;
     let server = Server::start(&database(&db.config.database));
-    // it asks its store right after it has begun to listen
-    let mut named = run(&["health", "--server", &server.url]);
-    for _ in 0..50 {
-        if named.status.success() {
-            break;
-        }
-        thread::sleep(std::time::Duration::from_millis(100));
-        named = run(&["health", "--server", &server.url]);
-    }
+    let named = soon(|| run(&["health", "--server", &server.url]));
     assert_eq!(succeeded(&named), "SERVING\n");
-    let own = health_of("SENTBY_LISTEN", &server.address);
+    let own = soon(|| health_of("SENTBY_LISTEN", &server.address));
     assert_eq!(succeeded(&own), "SERVING\n");
     let (_, port) = server.address.rsplit_once(':').expect("a port");
-    let everywhere = health_of("SENTBY_LISTEN", &format!("0.0.0.0:{port}"));
+    let everywhere = soon(|| health_of("SENTBY_LISTEN", &format!("0.0.0.0:{port}")));
     assert_eq!(succeeded(&everywhere), "SERVING\n");
 
     let address = server.address.clone();

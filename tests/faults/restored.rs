@@ -231,7 +231,14 @@ async fn a_backup_is_restored(db: TestDb) {
     }
     // and a program that was not told takes what Redis has for the truth
     let untold = Replica::start(&db, &redis.url());
-    let right = answered(&untold, THEN, Some(LATER)).await;
+    let mut right = answered(&untold, THEN, Some(LATER)).await;
+    for _ in 0..20 {
+        if right < MESSAGES {
+            break;
+        }
+        // a Redis that is late once is not waited for
+        right = answered(&untold, THEN, Some(LATER)).await;
+    }
     println!("{right} of {MESSAGES} answers were right before `migrate --restored`");
     if restored.elapsed() < Duration::from_secs(15) {
         assert!(right < MESSAGES, "Redis is full of the future");

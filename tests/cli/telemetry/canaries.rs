@@ -521,6 +521,11 @@ async fn nothing_is_told(db: TestDb) {
     assert!(keys.len() >= 2, "{keys:?}");
     let ops = server.ops();
     wait_until("spans arrive", || receiver.spans().len() > 20);
+    // what the last call said may still be on its way to this test
+    wait_until("the last line of the log", || {
+        let log = server.log();
+        log.iter().any(|line| line["reason"] == "CONSENT_REVOKED")
+    });
     let metrics = get(&ops, "/metrics").1;
     assert!(
         metrics.contains("sentby_ingest_quarantined_records_total{reason="),
