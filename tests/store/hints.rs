@@ -12,7 +12,7 @@ use sentby::{
     server,
     store::{Hints, Store, open_postgres},
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::{
     collections::BTreeSet,
     sync::Arc,
@@ -50,16 +50,43 @@ impl Alone {
         open_postgres(&self.url).expect("a URL")
     }
 
-    /// How many sessions that listen were ended.
-    async fn end_listeners(&mut self) -> i64 {
-        let ended = sqlx::query(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    /// How many sessions that listen were ended, and are gone.
+    async fn end_listeners(&mut self) -> usize {
+        let ended: Result<Vec<(i32, bool)>, _> = sqlx::query_as(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE datname = $1 AND query LIKE 'LISTEN%'",
         )
         .bind(&self.name)
-        .fetch_one(&mut self.server)
+        .fetch_all(&mut self.server)
         .await;
-        ended.expect("ended").get(0)
+        let ended: Vec<i32> = ended.expect("ended").iter().map(|(pid, _)| *pid).collect();
+        let left = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)";
+        let gone = async {
+            loop {
+                let left = sqlx::query_scalar(left).bind(&ended);
+                let left: i64 = left.fetch_one(&mut self.server).await.expect("told");
+                if left == 0 {
+                    return;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, gone).await.expect("they end");
+        ended.len()
+    }
+
+    /// The one session that listens, as soon as it does.
+    async fn end_the_listener(&mut self) {
+        let ended = async {
+            loop {
+                match self.end_listeners().await {
+                    0 => sleep(Duration::from_millis(5)).await,
+                    ended => return ended,
+                }
+            }
+        };
+        let ended = timeout(PATIENCE, ended).await.expect("one listens");
+        assert_eq!(ended, 1);
     }
 
     async fn stop(mut self) {
@@ -166,13 +193,13 @@ async fn hints_go_on_after_their_session_was_ended() {
         there.hint(&tenants(round..round + 1)).await.expect("sent");
         // of the round before there may be some left
         while next(&mut hints).await != tenants(round..round + 1) {}
-        assert_eq!(alone.end_listeners().await, 1);
+        alone.end_the_listener().await;
         // it connects again by itself; what is sent meanwhile is lost
         let wanted = tenants(100 + round..101 + round);
         let again = async {
             loop {
                 there.hint(&wanted).await.expect("sent");
-                if let Ok(hint) = timeout(Duration::from_millis(50), hints.next()).await {
+                if let Ok(hint) = timeout(Duration::from_millis(500), hints.next()).await {
                     return hint.expect("no error");
                 }
             }
@@ -246,7 +273,7 @@ async fn a_lost_hint_is_no_lost_change() {
     let mut slowest = Duration::ZERO;
     for round in 1..=4 {
         if round == 3 {
-            assert_eq!(alone.end_listeners().await, 1);
+            alone.end_the_listener().await;
         }
         commit_silently(&app, TENANT).await;
         let committed = Instant::now();
