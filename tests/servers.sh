@@ -71,7 +71,7 @@ alone() {
   [[ ! $tools_lock ]] || { "$@"; return; }
   mkdir -p "$tools"
   exec {tools_lock}>"$tools/lock"
-  run flock "$tools_lock" || cannot "another run is at work in target/test-tools"
+  run flock "$tools_lock" || cannot "another run is still preparing target/test-tools: start this one again when it has ended"
   "$@"
   code=$?
   exec {tools_lock}>&-
