@@ -165,7 +165,10 @@ on_both_engines! {
         app.retry_quarantined_records(TENANT, &retry).await.expect("retried");
         let renamed = Record::mailbox_side(8, "anna.renamed@contoso.com", "<6@x>", "2026-03-01T09:00:07")
             .set("LogonUserSid", sid(anna)).set("UserKey", puid(anna));
-        feed(&app, vec![blob(&[renamed])]).await;
+        // that name stands for the mailbox too where it is her own log
+        let own_log = Record::agent_side(10, "anna.renamed@contoso.com", "<8@x>", "2026-03-01T09:00:09")
+            .set("LogonUserSid", sid(anna)).set("UserKey", puid(anna));
+        feed(&app, vec![blob(&[renamed, own_log])]).await;
         let later = Record::mailbox_side(9, "anna.renamed@contoso.com", "<7@x>", "2026-03-01T09:00:08")
             .set("LogonUserSid", "").set("UserKey", "");
         feed(&app, vec![blob(&[later])]).await;
